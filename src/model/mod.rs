@@ -1,0 +1,8 @@
+//! The values everything else speaks of. Pure: no async, clock, environment, randomness or files.
+
+pub mod event;
+pub mod facts;
+pub mod fold;
+pub mod inventory;
+pub mod plan;
+pub mod selector;
