@@ -1,1 +1,365 @@
-//! plan
+//! The plan: every stage, host, step, check and time-out, decided before anything is touched.
+//!
+//! A plan holds nothing that changes by itself (no times of gathering, no heights of a live chain), so that the same
+//! inventory and situation give the same digest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::inventory::ServiceId;
+
+/// The format number written into plans; another one is refused.
+pub const FORMAT: u32 = 1;
+
+/// What is going to happen, host by host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// What it does.
+    pub operation: Operation,
+    /// The chain's name in the inventory.
+    pub chain: String,
+    /// Its chain id.
+    pub chain_id: String,
+    /// What the steps act on, by the service's display name.
+    pub targets: BTreeMap<String, Target>,
+    /// Voting power, ours and foreign.
+    pub power: PowerView,
+    /// In order; each begins when the one before has what it needs.
+    pub stages: Vec<Stage>,
+    /// What the operator should know: rule and text.
+    pub notices: Vec<Finding>,
+    /// Rules that were overruled by name.
+    pub accepted: Vec<String>,
+    /// Hosts that the plan goes on without, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Hosts that can't be armed may be left out up to these limits.
+    pub allow_missing: AllowMissing,
+    /// What operators who see different hosts must share.
+    pub agreement: Agreement,
+    /// The expected time between blocks, ms.
+    pub block_time_ms: u64,
+}
+
+/// What a plan does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Stop all at one instant.
+    Halt,
+    /// Start in order of power.
+    Start,
+    /// Stop all at one instant, then start in order of power.
+    CoordinatedRestart,
+}
+
+impl Operation {
+    /// As the operator reads it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Halt => "halt",
+            Self::Start => "start",
+            Self::CoordinatedRestart => "coordinated restart",
+        }
+    }
+}
+
+/// Everything about a service that a step or a probe needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Which service.
+    pub service: ServiceId,
+    /// The systemd unit.
+    pub unit: String,
+    /// The node's home; empty for a service that isn't a node.
+    pub home: String,
+    /// The folder of the databases; empty for a service that isn't a node.
+    pub db_dir: String,
+    /// Where RPC answers (`host:port` on the host), where it is known.
+    pub rpc: Option<String>,
+    /// The chain id its RPC must report; empty for a service that isn't a node.
+    pub chain_id: String,
+    /// The consensus address it signs for, upper-case hex.
+    pub address: Option<String>,
+    /// Its voting power, where known.
+    pub power: Option<u64>,
+}
+
+/// Voting power as the plan sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerView {
+    /// Of the whole set; 0 when unknown.
+    pub total: u64,
+    /// More than two thirds of it: `total * 2 / 3 + 1`.
+    pub quorum: u64,
+    /// Of the services in this plan.
+    pub planned: u64,
+    /// Of our services that the plan leaves alone.
+    pub ours_elsewhere: u64,
+    /// Of validators that aren't in the inventory.
+    pub foreign: u64,
+    /// Where the numbers come from: `the chain`, `the last gather at height 120`, `unknown`.
+    pub source: String,
+}
+
+/// One phase of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// `halt`, `verify`, `start`, `blocks` …
+    pub name: String,
+    /// How its tasks run.
+    pub shape: Shape,
+    /// How much of it must succeed for the run to go on.
+    pub needs: Needs,
+    /// The most it may take, ms.
+    pub timeout_ms: u64,
+    /// Not before this time, Unix ms by the controller's clock.
+    pub not_before_ms: Option<i64>,
+    /// What an interrupt may stop at: before this stage nothing hangs in the air.
+    pub safe_point: bool,
+    /// In order.
+    pub tasks: Vec<Task>,
+}
+
+/// How the tasks of a stage run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Arm all, then fire all at one instant.
+    Barrier(Instant),
+    /// All at once.
+    Parallel,
+    /// One after the other, each as soon as the one before is under way.
+    Ranked(Order),
+}
+
+/// When a barrier fires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Instant {
+    /// As soon as all are armed.
+    Now,
+    /// In the quiet time after a block; after this many ms without one, anyway.
+    AfterBlock {
+        /// ms.
+        max_wait_ms: u64,
+        /// The shortest `timeout_commit` of the nodes, ms: the length of the quiet time.
+        quiet_ms: u64,
+    },
+    /// At this time, Unix ms by the controller's clock.
+    At {
+        /// Unix ms.
+        unix_ms: i64,
+    },
+}
+
+/// In which order a ranked stage starts its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// As the tasks stand.
+    AsPlanned,
+    /// By the power that a node started before reports; as they stand where none answers.
+    ByPowerOfChain,
+}
+
+/// How much of a stage must succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Needs {
+    /// Every task.
+    All,
+    /// At least so many.
+    AtLeast(usize),
+    /// Tasks that hold at least this power.
+    Power(u64),
+}
+
+/// One service's share of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Which service.
+    pub service: ServiceId,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing done on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Checked on the host just before the action.
+    pub expect: Check,
+    /// What is done.
+    pub action: Action,
+    /// Checked afterwards until it holds or time is up; settles an unknown outcome too.
+    pub verify: Check,
+    /// The most that action and verification may take, ms.
+    pub timeout_ms: u64,
+}
+
+/// Everything fleet can do to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Only look.
+    Observe,
+    /// Stop the unit.
+    Stop {
+        /// Kill what is left after so many ms; `None`: never.
+        kill_after_ms: Option<u64>,
+    },
+    /// Start the unit, a failed one too.
+    Start,
+}
+
+/// Everything fleet can check on a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Holds always.
+    Nothing,
+    /// Unit inactive or failed, no job, no process of the unit or the home, database free.
+    Stopped,
+    /// The unit has a live process.
+    Alive,
+    /// RPC answers for the right chain and the node has a peer.
+    Connected,
+    /// A block above the last height before the run.
+    NewBlock,
+}
+
+/// What a rule found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Finding {
+    /// The rule's name.
+    pub rule: String,
+    /// How bad.
+    pub severity: Severity,
+    /// The services it is about, by display name.
+    pub services: Vec<String>,
+    /// What was found, one line.
+    pub text: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Worth a look before going on.
+    Warning,
+    /// Refused, unless accepted by name.
+    Refusal,
+    /// Refused always.
+    Never,
+}
+
+/// A host the plan goes on without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The service.
+    pub service: ServiceId,
+    /// Its power, where known.
+    pub power: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// How much may be missing when hosts are armed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowMissing {
+    /// These hosts.
+    pub hosts: Vec<String>,
+    /// Hosts of at most this power together.
+    pub power: u64,
+}
+
+/// What operators who see different hosts must share and read out to each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Chain id.
+    pub chain_id: String,
+    /// sha256 of the genesis by content, where it could be read.
+    pub genesis: Option<String>,
+    /// Last height and its app hash, on a chain that has stopped.
+    pub last: Option<(u64, String)>,
+    /// The operation.
+    pub operation: String,
+    /// What happens to write-ahead logs.
+    pub wal: String,
+    /// Hashes of the binaries that the operation brings in.
+    pub binaries: Vec<String>,
+    /// Heights whose upgrade is skipped.
+    pub skip_heights: Vec<u64>,
+    /// When all stop, Unix ms.
+    pub at_ms: Option<i64>,
+    /// When all start, Unix ms.
+    pub start_at_ms: Option<i64>,
+    /// Accepted rules that touch others.
+    pub accepted: Vec<String>,
+}
+
+/// A digest of eight hex digits, written `7f3c-19ab`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest(String);
+
+impl Digest {
+    fn of(value: &impl Serialize) -> Self {
+        let bytes = serde_json::to_vec(value).unwrap_or_default();
+        let hex = hex::encode(&Sha256::digest(&bytes)[..4]);
+        Self(format!("{}-{}", &hex[..4], &hex[4..]))
+    }
+
+    /// The half that is typed to confirm.
+    pub fn short(&self) -> &str {
+        &self.0[..4]
+    }
+
+    /// Whether an operator's text names this digest: whole, or its first half.
+    pub fn is_named_by(&self, text: &str) -> bool {
+        let text = text.trim();
+        text == self.0 || text == self.short()
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Plan {
+    /// The digest of this plan, host by host.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self)
+    }
+
+    /// The target of a service that the plan acts on.
+    pub fn target(&self, service: &ServiceId) -> Option<&Target> {
+        self.targets.get(&service.to_string())
+    }
+
+    /// The hosts the plan touches, in order, each once.
+    pub fn hosts(&self) -> Vec<String> {
+        let mut hosts: Vec<String> = Vec::new();
+        for target in self.targets.values() {
+            if !hosts.contains(&target.service.host) {
+                hosts.push(target.service.host.clone());
+            }
+        }
+        hosts
+    }
+}
+
+impl Agreement {
+    /// The digest that operators read out to each other.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self)
+    }
+}
