@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# What can go wrong with a host, on demand, and the way back.
+
+lab_cut() { need_lab; need_hosts "$@"; each_host cut_host "$@"; }
+lab_mend() { need_lab; need_hosts "$@"; each_host mend_host "$@"; }
+cut_host() { ip link set "${VETH[$1]}" down; }
+mend_host() { ip link set "${VETH[$1]}" up; }
+
+lab_freeze() { need_lab; need_hosts "$@"; each_host freeze_host "$@"; }
+lab_thaw() { need_lab; need_hosts "$@"; each_host thaw_host "$@"; }
+freeze_host() { set_frozen "$1" 1; }
+thaw_host() { set_frozen "$1" 0; }
+
+lab_reboot() {
+	need_lab
+	need_hosts "$@"
+	ssh_options
+	each_host reboot_host "$@"
+}
+reboot_host() {
+	local h=$1 before
+	before=$(leader "$h") || { warn "$h does not run"; return 1; }
+	inside "$h" systemctl --no-block reboot
+	wait_for 30 another_leader "$h" "$before" || { warn "$h did not come back"; return 1; }
+	wait_ssh "$h"
+}
+another_leader() { local now; now=$(leader "$1") && [ "$now" != "$2" ]; }
+
+# A node that cannot write its own message to the WAL panics in consensus, and
+# CometBFT recovers that panic: the process and its RPC stay. The WAL's head is
+# closed and opened again every second, as the node's user, so its mode decides.
+lab_panic() {
+	local action=panic_host hosts=()
+	need_lab
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--undo) action=unpanic_host ;;
+		--keep) KEEP_UNWRITABLE=1 ;;
+		-*) die "panic: unknown option $1" ;;
+		*) hosts+=("$1") ;;
+		esac
+		shift
+	done
+	need_hosts "${hosts[@]}"
+	each_host "$action" "${hosts[@]}"
+}
+panic_host() {
+	local h=$1 wal pid
+	has_node "$h" || { warn "$h has no node"; return 1; }
+	pid=$(main_pid "$h")
+	[ "${pid:-0}" != 0 ] || { warn "$h: ${UNIT[$h]} does not run"; return 1; }
+	wal=$(host_dir "$h")/root${WAL[$h]}
+	chmod 000 "$wal"
+	local failed=0
+	wait_for 30 has_panicked "$h" || failed=1
+	[ -n "${KEEP_UNWRITABLE:-}" ] || chmod 600 "$wal"
+	[ $failed = 0 ] || { warn "$h: no consensus failure within 30 s; a node that signs nothing writes nothing"; return 1; }
+}
+main_pid() { inside "$1" systemctl show -P MainPID "${UNIT[$1]}"; }
+has_panicked() {
+	inside "$1" /bin/sh -c 'journalctl -q -o cat "_SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID "$1")" |
+		grep -q "CONSENSUS FAILURE!!!"' panic "${UNIT[$1]}"
+}
+unpanic_host() {
+	local wal
+	has_node "$1" || { warn "$1 has no node"; return 1; }
+	wal=$(host_dir "$1")/root${WAL[$1]}
+	[ ! -e "$wal" ] || chmod 600 "$wal"
+	inside "$1" systemctl reset-failed "${UNIT[$1]}"
+	inside "$1" systemctl restart "${UNIT[$1]}"
+}

