@@ -78,6 +78,8 @@ pub struct Target {
     pub home: String,
     /// The folder of the databases; empty for a service that isn't a node.
     pub db_dir: String,
+    /// The local signer's state file; empty where there is none.
+    pub state_file: String,
     /// Where RPC answers (`host:port` on the host), where it is known.
     pub rpc: Option<String>,
     /// The chain id its RPC must report; empty for a service that isn't a node.
