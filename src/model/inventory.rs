@@ -27,6 +27,41 @@ pub enum Role {
     Bastion,
 }
 
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 7] =
+        [Self::Validator, Self::Sentry, Self::Full, Self::Provider, Self::Organism, Self::Monitoring, Self::Bastion];
+
+    /// As the inventory writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Validator => "validator",
+            Self::Sentry => "sentry",
+            Self::Full => "full",
+            Self::Provider => "provider",
+            Self::Organism => "organism",
+            Self::Monitoring => "monitoring",
+            Self::Bastion => "bastion",
+        }
+    }
+
+    /// The role of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// Whether such a host is there to run a node of a chain.
+    pub const fn needs_chain(self) -> bool {
+        matches!(self, Self::Validator | Self::Sentry | Self::Full)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// One service on one host. Shown as `val-1` for the host's own node and as `val-1/oracle` for anything else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceId {

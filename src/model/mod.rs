@@ -4,5 +4,6 @@ pub mod event;
 pub mod facts;
 pub mod fold;
 pub mod inventory;
+pub mod nearest;
 pub mod plan;
 pub mod selector;
