@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Names, places and the small things every part of the lab uses.
+# shellcheck disable=SC2034 # most of it is used by the other parts
 
 LAB_CACHE=${FLEET_LAB_CACHE:-/var/cache/fleet-lab}
 LAB_STATE_ROOT=${FLEET_LAB_STATE:-/var/lib/fleet-lab}

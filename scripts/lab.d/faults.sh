@@ -58,6 +58,7 @@ panic_host() {
 }
 main_pid() { inside "$1" systemctl show -P MainPID "${UNIT[$1]}"; }
 has_panicked() {
+	# shellcheck disable=SC2016
 	inside "$1" /bin/sh -c 'journalctl -q -o cat "_SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID "$1")" |
 		grep -q "CONSENSUS FAILURE!!!"' panic "${UNIT[$1]}"
 }

@@ -67,7 +67,7 @@ stop_host() {
 	local h=$1 pid
 	is_frozen "$h" && set_frozen "$h" 0
 	if supervised "$h"; then
-		pid=$(read_pid "$(host_dir "$h")/nspawn.pid") && kill -TERM "$pid" 2>/dev/null || true
+		if pid=$(read_pid "$(host_dir "$h")/nspawn.pid"); then kill -TERM "$pid" 2>/dev/null || true; fi
 		wait_for 10 gone "$h" || kill_host "$h"
 	fi
 	clear_host "$h"

@@ -131,6 +131,7 @@ build_layer() {
 	mkdir "$new/upper" "$new/work" "$new/root"
 	chmod 755 "$new/upper"
 	# In a mount namespace of its own: nothing stays mounted whatever happens.
+	# shellcheck disable=SC2016
 	unshare -m -- bash -euc '
 		mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 		install -m 755 "$3/cometbft" "$2/root/usr/local/bin/virtengined"

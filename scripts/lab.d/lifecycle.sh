@@ -51,7 +51,7 @@ make_lab() {
 # A lab stays on the root it was made with, as long as that is in the cache.
 use_root() {
 	{ read -r ROOT_LAYER && read -r ROOT_BASE; } <"$STATE/root"
-	[ -d "$ROOT_LAYER" ] && [ -d "$ROOT_BASE" ] ||
+	[[ -d $ROOT_LAYER && -d $ROOT_BASE ]] ||
 		die "the root this lab was made with is gone from the cache: down --name $NAME --purge, then up"
 	[ "$ROOT_LAYER" = "$(layer_dir)" ] || warn "made with an older root; down --purge and up renews it"
 }

@@ -32,6 +32,7 @@ reset_wipe() {
 	units=$(units_of "$h" | tr '\n' ' ')
 	# Killed rather than stopped: what they would still write is wiped anyhow,
 	# and a node whose consensus has failed may not stop by itself.
+	# shellcheck disable=SC2016,SC2086
 	inside "$h" /bin/sh -c '
 		for left in $(systemctl list-units --plain --no-legend --all "fleet*" | cut -d" " -f1); do
 			systemctl stop --no-block "$left"
@@ -68,7 +69,7 @@ reset_start() {
 	local units
 	units=$(units_of "$1" | tr '\n' ' ')
 	[ -n "$units" ] || return 0
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2016,SC2086
 	inside "$1" /bin/sh -c '
 		systemctl daemon-reload
 		systemctl reset-failed

@@ -34,7 +34,6 @@ status_host() {
 }
 
 lab_ssh() {
-	if [ "${1:-}" = --name ]; then use_name "$2"; shift 2; fi
 	need_lab
 	need_hosts "${1:-}"
 	local h=$1
