@@ -1,0 +1,369 @@
+//! All or nothing at one instant: phase one arms every host, phase two commits.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant as Deadline, sleep, timeout};
+
+use crate::chain::rpc;
+use crate::engine::check::{self, SETTLE};
+use crate::engine::run::{Ended, Interrupt, Missing, Run};
+use crate::engine::{Armed, ClockSample, Fault, Fence, Observation, Order, Receipt, RpcQuery, holds};
+use crate::model::event::{Outcome, StopTime, What};
+use crate::model::facts::SignerFacts;
+use crate::model::plan::{Check, Instant, Shape, Stage, Step, Target, Task};
+
+/// How long one host may take to be armed.
+const ARM: Duration = Duration::from_secs(20);
+/// How long the lease of an armed host holds beyond what it waits for, s.
+const LEASE_S: u64 = 300;
+/// How long a host may take to acknowledge the instant.
+const ACKNOWLEDGE: Duration = Duration::from_secs(3);
+/// What an instant is ahead of the last byte sent, beyond the largest round trip, ms.
+const MARGIN_MS: f64 = 30.0;
+/// Samples of a host's clock; the one with the shortest round trip counts.
+const SAMPLES: usize = 3;
+/// How often an armed host is asked whether it still waits, when the instant is far.
+const PING: Duration = Duration::from_secs(10);
+/// How often the watched nodes are asked for a new block.
+const POLL: Duration = Duration::from_millis(40);
+
+/// One armed task.
+struct Ready {
+    task: Task,
+    target: Target,
+    handle: Box<dyn Armed>,
+    clock: ClockSample,
+}
+
+/// When to fire, and what the operator is told about it.
+struct Firing {
+    instant_ms: i64,
+    after_height: Option<u64>,
+    remark: Option<String>,
+}
+
+pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), Ended> {
+    let Shape::Barrier(instant) = &stage.shape else { return Ok(()) };
+    let resumed = run.state().fired_ms.is_some();
+    let tasks = if resumed { still_to_do(run, index, stage).await } else { stage.tasks.clone() };
+    let mut ready = arm_all(run, index, &tasks, instant).await?;
+    let instant = if resumed { &Instant::Now } else { instant };
+    let firing = match wait_for_instant(run, instant, &mut ready).await {
+        Ok(firing) => firing,
+        Err(ended) => return Err(disarm(run, ready, ended).await),
+    };
+    if let Err(reason) = announce(run, index, &ready, &firing) {
+        return Err(disarm(run, ready, Ended::Incomplete(reason)).await);
+    }
+    let firing_ms = firing.instant_ms;
+    let mut interrupt = run.interrupt.clone();
+    tokio::select! {
+        stopped = join_all(ready.into_iter().map(|one| fire(run, index, one, firing_ms))) => finish(run, index, stage, stopped),
+        signal = interrupted_now(&mut interrupt) => {
+            Err(Ended::Interrupted(signal, "the stop was under way; what came of it is unknown".into()))
+        }
+    }
+}
+
+/// On a resumed run: the tasks whose service isn't stopped yet. The others are settled by looking.
+async fn still_to_do(run: &Run, index: usize, stage: &Stage) -> Vec<Task> {
+    let looks = join_all(stage.tasks.iter().map(|task| async move {
+        let target = run.plan.target(&task.service)?;
+        Some(matches!(
+            check::look(&*run.transport, Check::Stopped, target, 0).await,
+            Ok(check::Look::Holds { .. })
+        ))
+    }))
+    .await;
+    let mut left = Vec::new();
+    for (task, stopped) in stage.tasks.iter().zip(looks) {
+        if stopped == Some(true) {
+            let service = task.service.clone();
+            run.emit(What::StepEnded { stage: index, service, step: 0, outcome: Outcome::Skipped, took_ms: 0 });
+        } else {
+            left.push(task.clone());
+        }
+    }
+    left
+}
+
+async fn arm_all(run: &Run, index: usize, tasks: &[Task], instant: &Instant) -> Result<Vec<Ready>, Ended> {
+    let lease_s = LEASE_S
+        + match instant {
+            Instant::At { unix_ms } => u64::try_from((unix_ms - run.clock.unix_ms()) / 1000).unwrap_or(0),
+            Instant::Now | Instant::AfterBlock { .. } => 0,
+        };
+    let attempts = join_all(tasks.iter().map(|task| arm(run, index, task, lease_s))).await;
+    let (mut ready, mut missing) = (Vec::new(), Vec::new());
+    for (task, attempt) in tasks.iter().zip(attempts) {
+        match attempt {
+            Ok(one) => ready.push(one),
+            Err(fault) => missing.push(Missing { service: task.service.clone(), reason: fault.reason }),
+        }
+    }
+    for one in &ready {
+        run.emit(What::Armed {
+            service: one.task.service.clone(),
+            offset_ms: one.clock.offset_ms,
+            error_ms: one.clock.rtt_ms / 2.0,
+        });
+    }
+    match run.go_on_without(missing).await {
+        Ok(()) => Ok(ready),
+        Err(ended) => {
+            join_all(ready.iter_mut().map(|one| one.handle.disarm())).await;
+            Err(ended)
+        }
+    }
+}
+
+async fn arm(run: &Run, index: usize, task: &Task, lease_s: u64) -> Result<Ready, Fault> {
+    let (Some(target), Some(step)) = (run.plan.target(&task.service), task.steps.first()) else {
+        return Err(Fault::answer("the plan has no target for it"));
+    };
+    let order = order(run, index, 0, target, step);
+    let attempt = async {
+        let mut handle = run.transport.arm(&order, lease_s).await?;
+        let mut best = handle.clock().await?;
+        for _ in 1..SAMPLES {
+            let sample = handle.clock().await?;
+            if sample.rtt_ms < best.rtt_ms {
+                best = sample;
+            }
+        }
+        Ok(Ready { task: task.clone(), target: target.clone(), handle, clock: best })
+    };
+    timeout(ARM, attempt).await.unwrap_or_else(|_| Err(Fault::answer(&format!("not armed within {} s", ARM.as_secs()))))
+}
+
+/// One step of the plan as an order for its host.
+pub(super) fn order(run: &Run, stage: usize, step_index: usize, target: &Target, step: &Step) -> Order {
+    let epoch = run.state().epochs.get(&target.service.host).copied().unwrap_or(0);
+    Order {
+        fence: Fence { run: run.identity.run.clone(), epoch },
+        step: format!("{stage}.{step_index}.{}", target.service.service),
+        action: step.action,
+        expect: step.expect,
+        target: target.clone(),
+        timeout_ms: step.timeout_ms,
+    }
+}
+
+async fn wait_for_instant(run: &Run, instant: &Instant, ready: &mut [Ready]) -> Result<Firing, Ended> {
+    let mut interrupt = run.interrupt.clone();
+    tokio::select! {
+        biased;
+        signal = interrupted(&mut interrupt) => Err(Ended::Interrupted(signal, "nothing was changed".into())),
+        firing = async {
+            match instant {
+                Instant::Now => Ok(soon(run, ready, None, None)),
+                Instant::At { unix_ms } => wait_until(run, *unix_ms, ready).await,
+                Instant::AfterBlock { max_wait_ms, quiet_ms } => {
+                    Ok(after_block(run, ready, *max_wait_ms, *quiet_ms).await)
+                }
+            }
+        } => firing,
+    }
+}
+
+/// As soon as the instant can have reached every host.
+#[allow(clippy::cast_possible_truncation)] // a round trip in ms fits any integer
+fn soon(run: &Run, ready: &[Ready], after_height: Option<u64>, remark: Option<String>) -> Firing {
+    Firing { instant_ms: run.clock.unix_ms() + (largest_rtt(ready) + MARGIN_MS) as i64, after_height, remark }
+}
+
+fn largest_rtt(ready: &[Ready]) -> f64 {
+    ready.iter().map(|one| one.clock.rtt_ms).fold(0.0, f64::max)
+}
+
+/// Waits for the agreed time; asks the hosts all the while whether they still wait.
+async fn wait_until(run: &Run, unix_ms: i64, ready: &mut [Ready]) -> Result<Firing, Ended> {
+    /// How long before the instant the hosts get it.
+    const AHEAD_MS: i64 = 1_500;
+    loop {
+        let left_ms = unix_ms - run.clock.unix_ms() - AHEAD_MS;
+        let Ok(left) = u64::try_from(left_ms) else { break };
+        if left == 0 {
+            break;
+        }
+        run.emit(What::Waiting { text: format!("armed; the agreed time is in {} s", left_ms / 1000 + 1) });
+        sleep(Duration::from_millis(left).min(PING)).await;
+        let pings = join_all(ready.iter_mut().map(|one| timeout(ACKNOWLEDGE, one.handle.clock()))).await;
+        let lost = ready.iter().zip(pings).filter_map(|(one, ping)| match ping {
+            Ok(Ok(_)) => None,
+            Ok(Err(fault)) => Some(Missing { service: one.task.service.clone(), reason: fault.reason }),
+            Err(_) => Some(Missing { service: one.task.service.clone(), reason: "no answer while armed".into() }),
+        });
+        let lost: Vec<Missing> = lost.collect();
+        if !lost.is_empty() {
+            return Err(Ended::NotArmed(lost));
+        }
+    }
+    Ok(Firing { instant_ms: unix_ms, after_height: None, remark: None })
+}
+
+/// Waits for the next block, after which nobody signs for `timeout_commit`: a stop there loses no vote.
+async fn after_block(run: &Run, ready: &[Ready], max_wait_ms: u64, quiet_ms: u64) -> Firing {
+    let needed = 2.0 * (largest_rtt(ready) + MARGIN_MS);
+    #[allow(clippy::cast_precision_loss)] // a time-out in ms is small
+    if quiet_ms as f64 <= needed {
+        let remark = format!("the quiet time after a block ({quiet_ms} ms) is shorter than {needed:.0} ms; not waited for");
+        return soon(run, ready, None, Some(remark));
+    }
+    let until = Deadline::now() + Duration::from_millis(max_wait_ms);
+    let mut first = None;
+    while Deadline::now() < until {
+        let seen = greatest_height(run, ready).await;
+        match (first, seen) {
+            (None, Some(_)) => first = seen,
+            (Some(before), Some(now)) if now > before => {
+                run.emit(What::Baseline { height: now });
+                return soon(run, ready, Some(now), None);
+            }
+            _ => {}
+        }
+        sleep(POLL).await;
+    }
+    soon(run, ready, None, Some(format!("no block came within {max_wait_ms} ms; not waited for any longer")))
+}
+
+/// The greatest height that the first few nodes report now.
+async fn greatest_height(run: &Run, ready: &[Ready]) -> Option<u64> {
+    let watched = ready.iter().filter(|one| one.target.rpc.is_some()).take(3);
+    let asks = watched.map(|one| async {
+        let body = timeout(Duration::from_secs(1), check::rpc_body(&*run.transport, &one.target, RpcQuery::Status));
+        rpc::status(&body.await.ok()?.ok()?).ok().map(|status| status.height)
+    });
+    join_all(asks).await.into_iter().flatten().max()
+}
+
+/// Writes the intent down, for every host, before a byte goes out.
+fn announce(run: &Run, index: usize, ready: &[Ready], firing: &Firing) -> Result<(), String> {
+    for one in ready {
+        run.intend(What::StepStarted { stage: index, service: one.task.service.clone(), step: 0 })?;
+    }
+    run.intend(What::Firing {
+        instant_ms: firing.instant_ms,
+        after_height: firing.after_height,
+        remark: firing.remark.clone(),
+    })
+}
+
+async fn disarm(run: &Run, mut ready: Vec<Ready>, ended: Ended) -> Ended {
+    join_all(ready.iter_mut().map(|one| one.handle.disarm())).await;
+    match ended {
+        Ended::NotArmed(missing) => {
+            for one in &missing {
+                run.emit(What::NotArmed { service: one.service.clone(), reason: one.reason.clone() });
+            }
+            run.back_out("a host was lost while armed").await;
+            Ended::NotArmed(missing)
+        }
+        other => {
+            run.emit(What::Disarmed { reason: "the run ends before the stop".into() });
+            other
+        }
+    }
+}
+
+/// What came of one fired task.
+struct Fired {
+    stop: Option<StopTime>,
+    signer: SignerFacts,
+}
+
+async fn fire(run: &Run, index: usize, mut one: Ready, instant_ms: i64) -> Fired {
+    let begun = Deadline::now();
+    #[allow(clippy::cast_possible_truncation)] // an offset of clocks in ns fits for centuries
+    let host_ns = instant_ms * 1_000_000 + (one.clock.offset_ms * 1e6) as i64;
+    let wait_ms = u64::try_from(instant_ms - run.clock.unix_ms()).unwrap_or(0);
+    let step_ms = one.task.steps.first().map_or(0, |step| step.timeout_ms);
+    let bound = Duration::from_millis(wait_ms + step_ms) + Duration::from_secs(2);
+    let attempt = async {
+        timeout(ACKNOWLEDGE, one.handle.fire(host_ns)).await.unwrap_or_else(|_| Err(Fault::unknown("not acknowledged")))?;
+        timeout(bound, one.handle.receipt()).await.unwrap_or_else(|_| Err(Fault::unknown("no word of the stop")))
+    };
+    let (outcome, seen) = match attempt.await {
+        Ok(receipt) => judge(run, &one.target, receipt).await,
+        Err(_) => settle(run, &one.target, begun + bound.max(SETTLE)).await,
+    };
+    let service = one.task.service.clone();
+    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    run.emit(What::StepEnded { stage: index, service: service.clone(), step: 0, outcome, took_ms });
+    fired(&one, seen)
+}
+
+#[allow(clippy::cast_possible_truncation)] // an offset of clocks in µs fits for centuries
+fn fired(one: &Ready, seen: Option<Observation>) -> Fired {
+    let Some(seen) = seen else { return Fired { stop: None, signer: SignerFacts::Unknown } };
+    let offset_us = (one.clock.offset_ms * 1e3) as i64;
+    let known = seen.stop_began_us > 0 && seen.stop_ended_us > 0;
+    let stop = known.then(|| StopTime {
+        service: one.task.service.clone(),
+        began_us: seen.stop_began_us - offset_us,
+        ended_us: seen.stop_ended_us - offset_us,
+    });
+    Fired { stop, signer: seen.signer }
+}
+
+/// The host's word counts only together with what it saw afterwards.
+async fn judge(run: &Run, target: &Target, receipt: Receipt) -> (Outcome, Option<Observation>) {
+    if let Some(reason) = receipt.refusal {
+        return (Outcome::Failed { reason }, Some(receipt.seen));
+    }
+    match holds(Check::Stopped, &receipt.seen) {
+        Ok(()) => (Outcome::Done, Some(receipt.seen)),
+        // A last process or a lock may take a moment longer than the unit.
+        Err(_) => settle(run, target, Deadline::now() + Duration::from_secs(5)).await,
+    }
+}
+
+async fn settle(run: &Run, target: &Target, until: Deadline) -> (Outcome, Option<Observation>) {
+    let (outcome, _) = check::settle(&*run.transport, Check::Stopped, target, 0, until).await;
+    (outcome, check::observe(&*run.transport, target).await)
+}
+
+fn finish(run: &Run, index: usize, stage: &Stage, fired: Vec<Fired>) -> Result<(), Ended> {
+    if let Some(height) = fired.iter().filter_map(|one| committed(&one.signer)).max() {
+        run.emit(What::Baseline { height });
+    }
+    let stops: Vec<StopTime> = fired.into_iter().filter_map(|one| one.stop).collect();
+    if !stops.is_empty() {
+        run.emit(What::StopTimes { stops });
+    }
+    super::stage::conclude(run, index, stage)
+}
+
+/// The greatest height that may be committed by what a signer has signed: a precommit may have completed its block.
+fn committed(signer: &SignerFacts) -> Option<u64> {
+    match signer {
+        SignerFacts::State(state) if state.step >= 3 => Some(state.height),
+        SignerFacts::State(state) => Some(state.height.saturating_sub(1)),
+        _ => None,
+    }
+}
+
+/// Waits until the operator wants to leave, gently or not.
+async fn interrupted(interrupt: &mut tokio::sync::watch::Receiver<Interrupt>) -> u8 {
+    loop {
+        if let Interrupt::Gently(signal) | Interrupt::Now(signal) = *interrupt.borrow_and_update() {
+            return signal;
+        }
+        if interrupt.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Waits until the operator wants to leave at once.
+pub(super) async fn interrupted_now(interrupt: &mut tokio::sync::watch::Receiver<Interrupt>) -> u8 {
+    loop {
+        if let Interrupt::Now(signal) = *interrupt.borrow_and_update() {
+            return signal;
+        }
+        if interrupt.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Whether a check holds, and waiting until it does.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::chain::rpc;
+use crate::engine::{Answer, Fault, Observation, Probe, Prober, RpcQuery};
+use crate::model::event::Outcome;
+use crate::model::plan::{Check, Target};
+
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long to go on looking at a host that doesn't answer after a command was sent.
+pub(super) const SETTLE: Duration = Duration::from_secs(30);
+
+/// Whether `check` holds by what was seen; if not, what is in the way.
+pub fn holds(check: Check, seen: &Observation) -> Result<(), String> {
+    match check {
+        Check::Stopped => stopped(seen),
+        Check::Alive => alive(seen),
+        Check::Nothing | Check::Connected | Check::NewBlock => Ok(()),
+    }
+}
+
+fn stopped(seen: &Observation) -> Result<(), String> {
+    let unit = &seen.unit;
+    if !matches!(unit.active_state.as_str(), "inactive" | "failed") {
+        return Err(format!("unit is {} ({})", unit.active_state, unit.sub_state));
+    }
+    if unit.job_queued {
+        return Err("a job is queued for the unit".into());
+    }
+    if let Some(process) = seen.processes.first() {
+        return Err(format!("process {} lives on: {}", process.pid, process.command));
+    }
+    if unit.cgroup_processes > 0 {
+        return Err(format!("{} processes left in the unit's control group", unit.cgroup_processes));
+    }
+    if seen.database_locked {
+        return Err("a process holds the database".into());
+    }
+    Ok(())
+}
+
+fn alive(seen: &Observation) -> Result<(), String> {
+    let unit = &seen.unit;
+    match unit.active_state.as_str() {
+        "active" | "activating" if unit.main_pid > 0 => Ok(()),
+        "active" | "activating" => Err(format!("unit is {} without a process", unit.active_state)),
+        other => Err(format!("unit is {other} ({}, exit {})", unit.result, unit.exit_status)),
+    }
+}
+
+/// What one look at a service saw of a check.
+pub(super) enum Look {
+    Holds { height: Option<u64> },
+    Not(String),
+}
+
+/// Looks once.
+pub(super) async fn look(
+    prober: &dyn Prober,
+    check: Check,
+    target: &Target,
+    baseline: u64,
+) -> Result<Look, Fault> {
+    match check {
+        Check::Nothing => Ok(Look::Holds { height: None }),
+        Check::Stopped | Check::Alive => {
+            let answer = prober.probe(&target.service.host, &Probe::Unit(target.clone())).await?;
+            let Answer::Unit(seen) = answer else { return Err(wrong_answer()) };
+            Ok(holds(check, &seen).map_or_else(Look::Not, |()| Look::Holds { height: None }))
+        }
+        Check::Connected => connected(prober, target).await,
+        Check::NewBlock => new_block(prober, target, baseline).await,
+    }
+}
+
+async fn connected(prober: &dyn Prober, target: &Target) -> Result<Look, Fault> {
+    let status = parse(rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
+    if status.chain_id != target.chain_id {
+        return Ok(Look::Not(format!("is on chain {}, not {}", status.chain_id, target.chain_id)));
+    }
+    let peers = parse(rpc_body(prober, target, RpcQuery::NetInfo).await?, rpc::net_info)?;
+    Ok(if peers.is_empty() { Look::Not("has no peers yet".into()) } else { Look::Holds { height: None } })
+}
+
+async fn new_block(prober: &dyn Prober, target: &Target, baseline: u64) -> Result<Look, Fault> {
+    let status = parse(rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
+    Ok(if status.height > baseline {
+        Look::Holds { height: Some(status.height) }
+    } else {
+        Look::Not(format!("is at height {}", status.height))
+    })
+}
+
+/// The body of one RPC answer.
+pub(super) async fn rpc_body(prober: &dyn Prober, target: &Target, query: RpcQuery) -> Result<Vec<u8>, Fault> {
+    let Some(address) = target.rpc.clone() else {
+        return Err(Fault::answer("its RPC address is unknown"));
+    };
+    match prober.probe(&target.service.host, &Probe::Rpc { address, query }).await? {
+        Answer::Body(body) => Ok(body),
+        _ => Err(wrong_answer()),
+    }
+}
+
+/// Reads an RPC body; what can't be read is a fault of the answer.
+pub(super) fn parse<T>(body: Vec<u8>, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Fault> {
+    read(&body).map_err(|reason| Fault::answer(&reason))
+}
+
+/// Looks until the check holds or time is up. No answer at the end is unknown, never failed.
+pub(super) async fn settle(
+    prober: &dyn Prober,
+    check: Check,
+    target: &Target,
+    baseline: u64,
+    until: Instant,
+) -> (Outcome, Option<u64>) {
+    let mut last = Err("no answer".to_owned());
+    loop {
+        match timeout_at(until, look(prober, check, target, baseline)).await {
+            Ok(Ok(Look::Holds { height })) => return (Outcome::Done, height),
+            Ok(Ok(Look::Not(reason))) => last = Ok(reason),
+            Ok(Err(fault)) => last = Err(fault.reason),
+            Err(_) => {}
+        }
+        if Instant::now() + PAUSE >= until {
+            let outcome = match last {
+                Ok(reason) => Outcome::Failed { reason },
+                Err(reason) => Outcome::Unknown { reason },
+            };
+            return (outcome, None);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// What is seen of a service now, where its host answers.
+pub(super) async fn observe(prober: &dyn Prober, target: &Target) -> Option<Observation> {
+    match prober.probe(&target.service.host, &Probe::Unit(target.clone())).await {
+        Ok(Answer::Unit(seen)) => Some(*seen),
+        _ => None,
+    }
+}
+
+fn wrong_answer() -> Fault {
+    Fault::answer("the host answered something else")
+}
+
+impl Fault {
+    /// The host answered, but not what was asked.
+    pub fn answer(reason: &str) -> Self {
+        Self { kind: super::FaultKind::Answer, sent: false, reason: reason.to_owned(), hint: None }
+    }
+
+    /// The command was sent; what came of it is unknown.
+    pub fn unknown(reason: &str) -> Self {
+        Self { kind: super::FaultKind::Link, sent: true, reason: reason.to_owned(), hint: None }
+    }
+}

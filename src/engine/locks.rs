@@ -1,0 +1,41 @@
+//! The locks of a run: taken on all hosts at once, renewed while it goes on, given back at its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::engine::{Claim, Fault, Fence, Transport};
+
+/// How long a lease holds without renewal.
+pub(super) const TTL: Duration = Duration::from_secs(60);
+
+/// Takes the lock of every host; what each said, in the order of `hosts`.
+pub(super) async fn take_all(
+    transport: &dyn Transport,
+    hosts: &[String],
+    claim: &Claim,
+) -> Vec<(String, Result<super::Grant, Fault>)> {
+    join_all(hosts.iter().map(|host| async move { (host.clone(), transport.lock(host, claim).await) })).await
+}
+
+/// Gives locks back; the hosts where that failed.
+pub(super) async fn release_all(transport: &dyn Transport, run: &str, epochs: &BTreeMap<String, u64>) -> Vec<String> {
+    let attempts = epochs.iter().map(|(host, epoch)| async move {
+        let fence = Fence { run: run.to_owned(), epoch: *epoch };
+        (host.clone(), transport.unlock(host, &fence).await)
+    });
+    join_all(attempts).await.into_iter().filter_map(|(host, result)| result.err().map(|_| host)).collect()
+}
+
+/// Renews every lock again and again until dropped. A host that doesn't answer is tried again at the next turn: its
+/// lease then runs out by itself, and every action checks it on the host.
+pub(super) fn keep(transport: Arc<dyn Transport>, claim: Claim, hosts: Vec<String>) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(TTL / 3).await;
+            let _ = tokio::time::timeout(TTL / 3, take_all(&*transport, &hosts, &claim)).await;
+        }
+    })
+}

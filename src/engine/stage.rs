@@ -1,0 +1,255 @@
+//! Parallel and ranked stages, and how a stage ends.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::chain::rpc;
+use crate::engine::barrier::{interrupted_now, order};
+use crate::engine::check::{self, SETTLE};
+use crate::engine::run::{Ended, Interrupt, Run};
+use crate::engine::{Fault, RpcQuery, holds};
+use crate::model::event::{Outcome, What};
+use crate::model::facts::Validator;
+use crate::model::inventory::ServiceId;
+use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target, Task};
+
+/// How long a ranked stage waits for one start before it issues the next.
+const GATE: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), Ended> {
+    if observes_chain(stage) && matches!(*run.interrupt.borrow(), Interrupt::Gently(_)) {
+        return Err(Ended::Interrupted(gentle(run), "all nodes were started; blocks were not waited for".into()));
+    }
+    wait_for_start(run, stage).await?;
+    let mut interrupt = run.interrupt.clone();
+    let gentle_exit = observes_chain(stage);
+    let until = Instant::now() + Duration::from_millis(stage.timeout_ms);
+    tokio::select! {
+        () = carry_out(run, index, stage, until) => conclude(run, index, stage),
+        signal = interrupted_now(&mut interrupt) => {
+            Err(Ended::Interrupted(signal, format!("{} was under way; what came of it is unknown", stage.name)))
+        }
+        signal = interrupted_gently(run.interrupt.clone()), if gentle_exit => {
+            Err(Ended::Interrupted(signal, "all nodes were started; blocks were not waited for".into()))
+        }
+    }
+}
+
+/// Whether a stage only watches the chain: leaving it leaves nothing undone.
+fn observes_chain(stage: &Stage) -> bool {
+    let mut steps = stage.tasks.iter().flat_map(|task| &task.steps).peekable();
+    steps.peek().is_some() && steps.all(|step| matches!(step.verify, Check::Connected | Check::NewBlock))
+}
+
+fn gentle(run: &Run) -> u8 {
+    match *run.interrupt.borrow() {
+        Interrupt::Gently(signal) | Interrupt::Now(signal) => signal,
+        Interrupt::None => 2,
+    }
+}
+
+async fn interrupted_gently(mut interrupt: tokio::sync::watch::Receiver<Interrupt>) -> u8 {
+    loop {
+        if let Interrupt::Gently(signal) = *interrupt.borrow_and_update() {
+            return signal;
+        }
+        if interrupt.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn wait_for_start(run: &Run, stage: &Stage) -> Result<(), Ended> {
+    let Some(not_before) = stage.not_before_ms else { return Ok(()) };
+    let mut interrupt = run.interrupt.clone();
+    while let Ok(left @ 1..) = u64::try_from(not_before - run.clock.unix_ms()) {
+        run.emit(What::Waiting { text: format!("the agreed start is in {} s", left.div_ceil(1000)) });
+        tokio::select! {
+            () = sleep(Duration::from_millis(left).min(Duration::from_secs(10))) => {}
+            signal = interrupted_now(&mut interrupt) => {
+                return Err(Ended::Interrupted(signal, "everything is stopped; nothing was started".into()));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
+    let mut pending: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+    let ranked = matches!(stage.shape, Shape::Ranked(_));
+    for task in in_order(run, stage).await {
+        pending.push(Box::pin(carry_out_task(run, index, task, until)));
+        if ranked {
+            // Issued in order, each as soon as the one before is under way; a slow one delays the rest only so long.
+            let _ = timeout(GATE, pending.next()).await;
+        }
+    }
+    while !enough(run, index, stage) && pending.next().await.is_some() {}
+}
+
+/// Stages that only look end as soon as they have seen enough; the others wait for everyone.
+fn enough(run: &Run, index: usize, stage: &Stage) -> bool {
+    let looks_only = stage.tasks.iter().flat_map(|task| &task.steps).all(|step| step.action == Action::Observe);
+    looks_only && !matches!(stage.needs, Needs::All) && has_enough(run, index, stage)
+}
+
+async fn in_order(run: &Run, stage: &Stage) -> Vec<Task> {
+    let mut tasks = stage.tasks.clone();
+    if stage.shape != Shape::Ranked(Order::ByPowerOfChain) {
+        return tasks;
+    }
+    let Some((validators, source)) = powers_of_chain(run).await else {
+        let text = "no running node reports the voting powers; starting in the plan's order".into();
+        run.emit(What::Remark { text });
+        return tasks;
+    };
+    let power = |task: &Task| {
+        let address = run.plan.target(&task.service).and_then(|target| target.address.clone());
+        validators.iter().find(|one| Some(&one.address) == address.as_ref()).map_or(0, |one| one.power)
+    };
+    tasks.sort_by_key(|task| std::cmp::Reverse(power(task)));
+    let order: Vec<ServiceId> = tasks.iter().map(|task| task.service.clone()).collect();
+    run.emit(What::OrderDecided { order, source });
+    tasks
+}
+
+/// The voting powers as a node reports them that this run has started.
+async fn powers_of_chain(run: &Run) -> Option<(Vec<Validator>, String)> {
+    let until = Instant::now() + Duration::from_secs(15);
+    while Instant::now() < until {
+        for target in run.plan.targets.values().filter(|target| target.rpc.is_some()) {
+            let ask = check::rpc_body(&*run.transport, target, RpcQuery::Validators(1));
+            if let Ok(Ok(body)) = timeout(Duration::from_secs(2), ask).await
+                && let Ok(set) = rpc::validator_page(&body)
+            {
+                return Some((set.validators, format!("{} at height {}", target.service, set.height)));
+            }
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    None
+}
+
+async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant) {
+    let Some(target) = run.plan.target(&task.service) else { return };
+    for (number, step) in task.steps.iter().enumerate() {
+        let begun = Instant::now();
+        let key = (index, task.service.to_string(), number);
+        let before = run.state().steps.get(&key).cloned();
+        if let Some(Some(outcome)) = &before
+            && outcome.is_good()
+        {
+            continue;
+        }
+        // Under way when fleet died: look first, never repeat blindly.
+        let resumed = before.is_some();
+        let outcome = carry_out_step(run, index, number, target, step, until, resumed).await;
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let good = outcome.is_good();
+        run.emit(What::StepEnded { stage: index, service: task.service.clone(), step: number, outcome, took_ms });
+        if !good {
+            return;
+        }
+    }
+}
+
+async fn carry_out_step(
+    run: &Run,
+    index: usize,
+    number: usize,
+    target: &Target,
+    step: &Step,
+    until: Instant,
+    resumed: bool,
+) -> Outcome {
+    let until = until.min(Instant::now() + Duration::from_millis(step.timeout_ms));
+    if step.action == Action::Observe {
+        return observe(run, target, step, until).await;
+    }
+    if resumed && matches!(timeout_at(until, look(run, target, step)).await, Ok(Ok(check::Look::Holds { .. }))) {
+        return Outcome::Skipped;
+    }
+    let service = target.service.clone();
+    if let Err(reason) = run.intend(What::StepStarted { stage: index, service, step: number }) {
+        // What was stopped must come back even when the disk is full: say so and go on.
+        run.emit(What::Remark { text: reason });
+    }
+    let order = order(run, index, number, target, step);
+    match timeout_at(until, run.transport.act(&order)).await {
+        Ok(Ok(receipt)) => match (receipt.refusal, holds(step.verify, &receipt.seen)) {
+            (Some(reason), _) => Outcome::Failed { reason },
+            (None, Ok(())) => Outcome::Done,
+            (None, Err(_)) => check::settle(&*run.transport, step.verify, target, 0, until).await.0,
+        },
+        Ok(Err(fault)) if !fault.sent => Outcome::Failed { reason: fault.reason },
+        Ok(Err(_)) | Err(_) => {
+            check::settle(&*run.transport, step.verify, target, 0, Instant::now() + SETTLE).await.0
+        }
+    }
+}
+
+async fn look(run: &Run, target: &Target, step: &Step) -> Result<check::Look, Fault> {
+    check::look(&*run.transport, step.verify, target, run.state().baseline).await
+}
+
+async fn observe(run: &Run, target: &Target, step: &Step, until: Instant) -> Outcome {
+    let baseline = run.state().baseline;
+    let (outcome, height) = check::settle(&*run.transport, step.verify, target, baseline, until).await;
+    if let Some(height) = height {
+        run.emit(What::Block { service: target.service.clone(), height, signed: None, total: None });
+    }
+    outcome
+}
+
+/// Ends a stage by what its tasks came to.
+pub(super) fn conclude(run: &Run, index: usize, stage: &Stage) -> Result<(), Ended> {
+    let good = good_tasks(run, index, stage).count();
+    let ok = has_enough(run, index, stage);
+    let summary = format!("{good} of {}", stage.tasks.len());
+    run.emit(What::StageEnded { stage: index, ok, summary });
+    if ok {
+        return Ok(());
+    }
+    let bad = first_bad(run, index, stage);
+    if observes_chain(stage) {
+        return Err(Ended::NoBlock(bad));
+    }
+    Err(Ended::Incomplete(format!("{}: {good} of {}; {bad}", stage.name, stage.tasks.len())))
+}
+
+fn has_enough(run: &Run, index: usize, stage: &Stage) -> bool {
+    let good: Vec<&Task> = good_tasks(run, index, stage).collect();
+    match stage.needs {
+        Needs::All => good.len() == stage.tasks.len(),
+        Needs::AtLeast(count) => good.len() >= count,
+        Needs::Power(power) => run.power_of(good.into_iter()) >= power,
+    }
+}
+
+fn good_tasks<'a>(run: &Run, index: usize, stage: &'a Stage) -> impl Iterator<Item = &'a Task> {
+    let steps = run.state().steps;
+    stage.tasks.iter().filter(move |task| {
+        (0..task.steps.len()).all(|number| {
+            let key = (index, task.service.to_string(), number);
+            matches!(steps.get(&key), Some(Some(outcome)) if outcome.is_good())
+        })
+    })
+}
+
+fn first_bad(run: &Run, index: usize, stage: &Stage) -> String {
+    let steps = run.state().steps;
+    let mut reasons = stage.tasks.iter().filter_map(|task| {
+        let key = (index, task.service.to_string(), task.steps.len().saturating_sub(1));
+        match steps.get(&key) {
+            Some(Some(Outcome::Failed { reason })) => Some(format!("{}: {reason}", task.service)),
+            Some(Some(Outcome::Unknown { reason })) => Some(format!("{}: unknown, {reason}", task.service)),
+            Some(Some(_)) => None,
+            Some(None) | None => Some(format!("{}: not done in time", task.service)),
+        }
+    });
+    reasons.next().unwrap_or_else(|| "not enough of them".into())
+}

@@ -1,0 +1,56 @@
+# One step: RUN EPOCH STEP EXPECT ACTION SECONDS UNIT HOME DB_DIR STATE_FILE.
+run=$1 epoch=$2 step=$3 expect=$4 action=$5 seconds=$6 unit=$7 home=$8 db_dir=$9
+shift 9
+state_file=$1
+
+refuse() {
+    echo "refused=$1"
+    unit_facts "$unit" "$home" "$db_dir" "$state_file"
+    echo "done=1"
+    exit 0
+}
+
+fenced "$run" "$epoch" && refuse "another run has taken this host's lock"
+lease_remaining "$run"
+[ "$remaining" -gt 0 ] || refuse "the lease of this run has expired"
+
+if [ "$expect" = stopped ]; then
+    case $(systemctl show "$unit" --property=ActiveState --value) in
+    inactive | failed) ;;
+    *) refuse "the unit is not stopped" ;;
+    esac
+    seen=$(unit_facts "$unit" "$home" "$db_dir" "")
+    case $seen in *process=*) refuse "a process of $home still runs" ;; esac
+    case $seen in *database.locked=1*) refuse "a process holds the database" ;; esac
+fi
+
+note_begin "$step" "$epoch"
+case $action in
+start)
+    systemctl reset-failed "$unit" 2>/dev/null
+    message=$(systemctl start --no-block "$unit" 2>&1)
+    code=$?
+    if [ "$code" = 0 ]; then
+        tries=0
+        while [ "$tries" -lt $((seconds * 20)) ]; do
+            tries=$((tries + 1))
+            shown=$(systemctl show "$unit" --property=MainPID,ActiveState,Job)
+            case $shown in *ActiveState=failed*) break ;; esac
+            case $shown in *MainPID=0*) sleep 0.05 ;; *) break ;; esac
+        done
+    fi
+    ;;
+stop)
+    message=$(systemctl stop "$unit" 2>&1)
+    code=$?
+    ;;
+*)
+    message="unknown action $action"
+    code=1
+    ;;
+esac
+note_end "$step" "$epoch" "$code"
+[ "$code" = 0 ] || echo "refused=systemctl $action $unit: exit $code: $message" | tr '\n' ' '
+[ "$code" = 0 ] || echo
+unit_facts "$unit" "$home" "$db_dir" "$state_file"
+echo "done=1"

@@ -1,0 +1,66 @@
+# A stop that waits: RUN EPOCH STEP LEASE_SECONDS KILL_AFTER_SECONDS UNIT HOME DB_DIR STATE_FILE.
+# It reads lines: 'clock', 'fire NS', 'disarm'. Losing its input disarms it.
+run=$1 epoch=$2 step=$3 lease=$4 kill_after=$5 unit=$6 home=$7 db_dir=$8 state_file=$9
+
+fenced "$run" "$epoch" && { echo "refused=another run has taken this host's lock"; exit 0; }
+systemctl show "$unit" --property=LoadState --value | grep -qx loaded || { echo "refused=there is no unit $unit"; exit 0; }
+
+# The lease: without a word this long, the wait is over.
+(
+    trap 'kill "$nap" 2>/dev/null; exit 0' TERM
+    sleep "$lease" &
+    nap=$!
+    wait "$nap" && kill -TERM $$
+) </dev/null >/dev/null 2>&1 &
+guard=$!
+end_guard() { kill -TERM "$guard" 2>/dev/null; wait "$guard" 2>/dev/null; }
+
+echo armed
+while :; do
+    IFS=' ' read -r verb instant || verb=disarm
+    case $verb in
+    clock) echo "clock $(date +%s%N)" ;;
+    fire) break ;;
+    *)
+        end_guard
+        echo disarmed
+        exit 0
+        ;;
+    esac
+done
+
+# From here on it happens whatever the link does.
+trap '' HUP PIPE INT TERM
+kill -TERM "$guard" 2>/dev/null
+note_begin "$step" "$epoch"
+echo ack 2>/dev/null
+now=$(date +%s%N)
+left=$((instant - now))
+if [ "$left" -gt 0 ]; then
+    fraction=$((left % 1000000000 + 1000000000))
+    sleep "$((left / 1000000000)).${fraction#1}"
+    now=$(date +%s%N)
+fi
+# A host that was frozen or suspended meanwhile does nothing.
+if [ $((now - instant)) -gt 1000000000 ]; then
+    note_end "$step" "$epoch" late
+    echo "refused=more than 1 s late, nothing was done"
+    unit_facts "$unit" "$home" "$db_dir" "$state_file"
+    echo "done=1"
+    exit 0
+fi
+if fenced "$run" "$epoch"; then
+    echo "refused=another run has taken this host's lock, nothing was done"
+    exit 0
+fi
+if [ "$kill_after" -gt 0 ]; then
+    ( sleep "$kill_after" && systemctl kill --signal=KILL "$unit" ) </dev/null >/dev/null 2>&1 &
+    killer=$!
+fi
+systemctl stop "$unit" </dev/null >/dev/null 2>&1
+code=$?
+[ "$kill_after" -gt 0 ] && kill "$killer" 2>/dev/null
+note_end "$step" "$epoch" "$code"
+[ "$code" = 0 ] || echo "refused=systemctl stop $unit: exit $code"
+unit_facts "$unit" "$home" "$db_dir" "$state_file"
+echo "done=1"

@@ -1,0 +1,29 @@
+//! The only shell that runs on hosts: constant scripts, data only as quoted arguments.
+
+/// A script with what they all share in front.
+macro_rules! script {
+    ($file:literal) => {
+        concat!(include_str!("common.sh"), "\n", include_str!($file))
+    };
+}
+
+/// Takes or renews the lock.
+pub const LOCK: &str = script!("lock.sh");
+/// Gives the lock back.
+pub const UNLOCK: &str = script!("unlock.sh");
+/// Reads the lock.
+pub const PROBE_LOCK: &str = script!("probe_lock.sh");
+/// Reads one service's unit.
+pub const PROBE_UNIT: &str = script!("probe_unit.sh");
+/// Reads the host and its services.
+pub const PROBE_HOST: &str = script!("probe_host.sh");
+/// Reads the files that config.toml names.
+pub const PROBE_FILES: &str = script!("probe_files.sh");
+/// Reads a genesis file.
+pub const PROBE_GENESIS: &str = script!("probe_genesis.sh");
+/// Asks RPC by the host's curl.
+pub const PROBE_HTTP: &str = script!("probe_http.sh");
+/// Carries out one step.
+pub const ACT: &str = script!("act.sh");
+/// A stop that waits.
+pub const ARM: &str = script!("arm.sh");

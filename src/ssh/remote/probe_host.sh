@@ -1,0 +1,45 @@
+# The host, then each service: NAME UNIT HOME BINARY, four arguments each.
+read -r uptime_s _ </proc/uptime
+echo "host.uptime=$uptime_s"
+echo "host.booted=$(systemctl show --property=UserspaceTimestampMonotonic --value 2>/dev/null)"
+if [ -e /run/systemd/timesync/synchronized ]; then
+    echo "host.synced=yes"
+else
+    echo "host.synced=$(timedatectl show --property=NTPSynchronized --value 2>/dev/null)"
+fi
+show_lock
+
+show_file() { [ -r "$2" ] && printf 'file.%s=%s\n' "$1" "$(base64 -w 0 "$2")"; }
+
+watchdogs() {
+    systemctl is-active --quiet monit.service 2>/dev/null && echo "watchdog=monit"
+    for file in /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /var/spool/cron/*; do
+        [ -f "$file" ] && grep -v '^[[:space:]]*#' "$file" 2>/dev/null | grep -qF -e "$1" && echo "watchdog=$file starts $1"
+    done
+    :
+}
+
+while [ "$#" -ge 4 ]; do
+    name=$1 unit=$2 home=$3 binary=$4
+    shift 4
+    echo "service=$name"
+    unit_facts "$unit" "$home" "" ""
+    watchdogs "$unit"
+    [ -e "$records/hold/$unit" ] && echo "held=1"
+    systemctl show "$unit" --property=ExecStart --value 2>/dev/null | grep -q cosmovisor && echo "cosmovisor=1"
+    if [ -n "$home" ]; then
+        disk=$(df -P -B1 "$home" 2>/dev/null | tail -n 1)
+        [ -n "$disk" ] && echo "disk=$disk"
+        if [ -d "$home" ]; then
+            show_file config "$home/config/config.toml" || echo "config.error=cannot read $home/config/config.toml"
+            show_file app "$home/config/app.toml"
+        else
+            echo "config.error=there is no folder $home, or it cannot be read"
+        fi
+        invocation=$(systemctl show "$unit" --property=InvocationID --value 2>/dev/null)
+        [ -n "$invocation" ] && journalctl --quiet --output=cat "_SYSTEMD_INVOCATION_ID=$invocation" --lines=3000 2>/dev/null |
+            grep -q 'CONSENSUS FAILURE' && echo "consensus_failure=1"
+    fi
+    [ -n "$binary" ] && echo "version=$("$binary" version 2>/dev/null | head -n 1)"
+done
+echo "done=1"

@@ -1,0 +1,3 @@
+# The lock alone.
+show_lock
+echo "done=1"
