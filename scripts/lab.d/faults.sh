@@ -11,6 +11,8 @@ lab_thaw() { need_lab; need_hosts "$@"; each_host thaw_host "$@"; }
 freeze_host() { set_frozen "$1" 1; }
 thaw_host() { set_frozen "$1" 0; }
 
+not_frozen() { ! is_frozen "$1" || { warn "$1 is frozen: thaw it first"; return 1; }; }
+
 lab_reboot() {
 	need_lab
 	need_hosts "$@"
@@ -19,6 +21,7 @@ lab_reboot() {
 }
 reboot_host() {
 	local h=$1 before
+	not_frozen "$h" || return 1
 	before=$(leader "$h") || { warn "$h does not run"; return 1; }
 	inside "$h" systemctl --no-block reboot
 	wait_for 30 another_leader "$h" "$before" || { warn "$h did not come back"; return 1; }
@@ -47,6 +50,7 @@ lab_panic() {
 panic_host() {
 	local h=$1 wal pid
 	has_node "$h" || { warn "$h has no node"; return 1; }
+	not_frozen "$h" || return 1
 	pid=$(main_pid "$h")
 	[ "${pid:-0}" != 0 ] || { warn "$h: ${UNIT[$h]} does not run"; return 1; }
 	wal=$(host_dir "$h")/root${WAL[$h]}
@@ -65,6 +69,7 @@ has_panicked() {
 unpanic_host() {
 	local wal
 	has_node "$1" || { warn "$1 has no node"; return 1; }
+	not_frozen "$1" || return 1
 	wal=$(host_dir "$1")/root${WAL[$1]}
 	[ ! -e "$wal" ] || chmod 600 "$wal"
 	inside "$1" systemctl reset-failed "${UNIT[$1]}"

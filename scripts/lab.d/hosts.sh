@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153
 # One host: its root on an overlay, its control groups, its container.
 
 # The hierarchies a host gets a group of its own in. Systemd's must be separate,

@@ -15,7 +15,7 @@ rm -f /etc/ssh/ssh_host_*
 
 for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service \
 	dpkg-db-backup.timer fstrim.timer systemd-tmpfiles-clean.timer console-getty.service getty.target \
-	systemd-logind.service systemd-pcrphase.service systemd-pcrphase-sysinit.service; do
+	systemd-pcrphase.service systemd-pcrphase-sysinit.service; do
 	ln -sf /dev/null "/etc/systemd/system/$unit"
 done
 

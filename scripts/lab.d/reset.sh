@@ -53,12 +53,12 @@ reset_wipe() {
 
 # The overlay's upper part tells what was ever written; it is small to search.
 wipe_files() {
-	local h=$1 root=$2 unit home user found
+	local h=$1 root=$2 unit home found
 	while IFS= read -r -d '' found; do
 		rm -rf "${root:?}/$found"
 	done < <(cd "$(host_dir "$h")/upper" && find . -name '*.fleet-*' -prune -print0)
 	rm -rf "$root"/var/lib/fleet "$root"/var/lib/fleet-* "$root"/etc/systemd/system.control
-	while read -r unit home user; do
+	while read -r unit home _; do
 		rm -rf "${root:?}$home" "$root/etc/systemd/system/$unit" "$root/etc/systemd/system/$unit.d"
 	done < <(services_of "$h")
 	rm -rf "$root/home/ops"

@@ -41,18 +41,16 @@ if [ "$left" -gt 0 ]; then
     sleep "$((left / 1000000000)).${fraction#1}"
     now=$(date +%s%N)
 fi
-# A host that was frozen or suspended meanwhile does nothing.
-if [ $((now - instant)) -gt 1000000000 ]; then
-    note_end "$step" "$epoch" late
-    echo "refused=more than 1 s late, nothing was done"
+refuse() {
+    note_end "$step" "$epoch" refused
+    echo "refused=$1"
     unit_facts "$unit" "$home" "$db_dir" "$state_file"
     echo "done=1"
     exit 0
-fi
-if fenced "$run" "$epoch"; then
-    echo "refused=another run has taken this host's lock, nothing was done"
-    exit 0
-fi
+}
+# A host that was frozen or suspended meanwhile does nothing.
+[ $((now - instant)) -gt 1000000000 ] && refuse "more than 1 s late, nothing was done"
+fenced "$run" "$epoch" && refuse "another run has taken this host's lock, nothing was done"
 if [ "$kill_after" -gt 0 ]; then
     ( sleep "$kill_after" && systemctl kill --signal=KILL "$unit" ) </dev/null >/dev/null 2>&1 &
     killer=$!
