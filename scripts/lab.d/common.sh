@@ -33,12 +33,12 @@ STATE_ROOT_LOCKS=$LAB_STATE_ROOT/.locks
 # The table layout.py wrote: one line a host, fields in this order.
 load_hosts() {
 	HOSTS=()
-	declare -gA ADDRESS PORT NETNS VETH UNIT HOME_DIR RPC WAL NODE_USER SERVICES
-	local h address port netns veth unit home rpc wal user services
-	while IFS=$'\t' read -r h address port netns veth unit home rpc wal user services; do
+	declare -gA ADDRESS PORT NETNS VETH UNIT HOME_DIR RPC FAILING NODE_USER SERVICES
+	local h address port netns veth unit home rpc failing user services
+	while IFS=$'\t' read -r h address port netns veth unit home rpc failing user services; do
 		HOSTS+=("$h")
 		ADDRESS[$h]=$address PORT[$h]=$port NETNS[$h]=$netns VETH[$h]=$veth UNIT[$h]=$unit
-		HOME_DIR[$h]=$home RPC[$h]=$rpc WAL[$h]=$wal NODE_USER[$h]=$user SERVICES[$h]=$services
+		HOME_DIR[$h]=$home RPC[$h]=$rpc FAILING[$h]=$failing NODE_USER[$h]=$user SERVICES[$h]=$services
 	done <"$STATE/hosts.tsv"
 	NET=$(<"$STATE/subnet")
 	BRIDGE=flb${NET##*.}

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153
 # What can go wrong with a host, on demand, and the way back.
 
 lab_cut() { need_lab; need_hosts "$@"; each_host cut_host "$@"; }
@@ -29,9 +29,11 @@ reboot_host() {
 }
 another_leader() { local now; now=$(leader "$1") && [ "$now" != "$2" ]; }
 
-# A node that cannot write its own message to the WAL panics in consensus, and
-# CometBFT recovers that panic: the process and its RPC stay. The WAL's head is
-# closed and opened again every second, as the node's user, so its mode decides.
+# CometBFT recovers a panic in consensus: the process and its RPC stay. A signer
+# panics at its next vote when it cannot save its state (nothing is signed, so
+# nothing can be signed twice); a node without power when it cannot write the end
+# of a height to the WAL, whose head it closes and opens again every second. Both
+# follow from a mode, since the node is not root.
 lab_panic() {
 	local action=panic_host hosts=()
 	need_lab
@@ -48,18 +50,22 @@ lab_panic() {
 	each_host "$action" "${hosts[@]}"
 }
 panic_host() {
-	local h=$1 wal pid
+	local h=$1 failing pid
 	has_node "$h" || { warn "$h has no node"; return 1; }
 	not_frozen "$h" || return 1
 	pid=$(main_pid "$h")
 	[ "${pid:-0}" != 0 ] || { warn "$h: ${UNIT[$h]} does not run"; return 1; }
-	wal=$(host_dir "$h")/root${WAL[$h]}
-	chmod 000 "$wal"
+	failing=$(host_dir "$h")/root${FAILING[$h]}
+	# Before its consensus runs, a node that cannot write would just end.
+	wait_for 30 in_consensus "$h" || { warn "$h: its node does not leave block sync"; return 1; }
+	sleep 0.3
+	chmod u-w "$failing"
 	local failed=0
 	wait_for 30 has_panicked "$h" || failed=1
-	[ -n "${KEEP_UNWRITABLE:-}" ] || chmod 600 "$wal"
-	[ $failed = 0 ] || { warn "$h: no consensus failure within 30 s; a node that signs nothing writes nothing"; return 1; }
+	[ -n "${KEEP_UNWRITABLE:-}" ] || chmod u+w "$failing"
+	[ $failed = 0 ] || { warn "$h: no consensus failure within 30 s; its node votes on nothing now"; return 1; }
 }
+in_consensus() { rpc_status "$1" "${RPC[$1]}" | grep -q '"catching_up":false'; }
 main_pid() { inside "$1" systemctl show -P MainPID "${UNIT[$1]}"; }
 has_panicked() {
 	# shellcheck disable=SC2016
@@ -67,11 +73,11 @@ has_panicked() {
 		grep -q "CONSENSUS FAILURE!!!"' panic "${UNIT[$1]}"
 }
 unpanic_host() {
-	local wal
+	local failing
 	has_node "$1" || { warn "$1 has no node"; return 1; }
 	not_frozen "$1" || return 1
-	wal=$(host_dir "$1")/root${WAL[$1]}
-	[ ! -e "$wal" ] || chmod 600 "$wal"
+	failing=$(host_dir "$1")/root${FAILING[$1]}
+	[ ! -e "$failing" ] || chmod u+w "$failing"
 	inside "$1" systemctl reset-failed "${UNIT[$1]}"
 	inside "$1" systemctl restart "${UNIT[$1]}"
 }

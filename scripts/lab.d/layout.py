@@ -63,6 +63,11 @@ def make_hosts(options, net):
     return hosts
 
 
+def failing_path(node):
+    """What `panic` makes unwritable: a signer's state, else the head of the WAL."""
+    return f"{node['home']}/" + (os.path.dirname(node["state_file"]) if node["power"] else node["wal"])
+
+
 def arguments(text):
     parser = argparse.ArgumentParser(prog="scripts/lab up", allow_abbrev=False)
     parser.add_argument("--validators", type=int)
@@ -110,7 +115,7 @@ def plan(state, name, net, text):
         services = ";".join(f"{s['unit']},{s['home']},{s['user']}" for s in h["services"])
         node = h["unit"] is not None
         row = [h["name"], h["address"], h["port"], h["netns"], h["veth"]]
-        row += [h["unit"], h["home"], h["rpc_port"], f"{h['home']}/{h['wal']}", h["user"]] if node else ["-"] * 5
+        row += [h["unit"], h["home"], h["rpc_port"], failing_path(h), h["user"]] if node else ["-"] * 5
         rows.append("\t".join(map(str, row + [services or "-"])))
     (state / "hosts.tsv").write_text("\n".join(rows) + "\n")
 

@@ -58,8 +58,7 @@ in_network() {
 
 is_cut() { [[ $(ip -o link show "${VETH[$1]}" 2>/dev/null) != *,UP* ]]; }
 
+rpc_status() { in_network "$1" curl -s -m 2 "http://127.0.0.1:$2/status" 2>/dev/null; }
+
 # The height a node's RPC tells, or nothing.
-height_of() {
-	in_network "$1" curl -s -m 2 "http://127.0.0.1:${2:-${RPC[$1]}}/status" 2>/dev/null |
-		sed -n 's/.*"latest_block_height":"\([0-9]*\)".*/\1/p'
-}
+height_of() { rpc_status "$1" "${RPC[$1]}" | sed -n 's/.*"latest_block_height":"\([0-9]*\)".*/\1/p'; }
