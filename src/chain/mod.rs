@@ -5,3 +5,4 @@ pub mod genesis;
 pub mod quorum;
 pub mod rpc;
 pub mod signer;
+pub mod verdict;

@@ -70,10 +70,7 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
 async fn still_to_do(run: &Run, index: usize, stage: &Stage) -> Vec<Task> {
     let looks = join_all(stage.tasks.iter().map(|task| async move {
         let target = run.plan.target(&task.service)?;
-        Some(matches!(
-            check::look(&*run.transport, Check::Stopped, target, 0).await,
-            Ok(check::Look::Holds { .. })
-        ))
+        Some(matches!(check::look(&*run.transport, Check::Stopped, target, 0).await, Ok(check::Look::Holds { .. })))
     }))
     .await;
     let mut left = Vec::new();
@@ -208,7 +205,8 @@ async fn after_block(run: &Run, ready: &[Ready], max_wait_ms: u64, quiet_ms: u64
     let needed = 2.0 * (largest_rtt(ready) + MARGIN_MS);
     #[allow(clippy::cast_precision_loss)] // a time-out in ms is small
     if quiet_ms as f64 <= needed {
-        let remark = format!("the quiet time after a block ({quiet_ms} ms) is shorter than {needed:.0} ms; not waited for");
+        let remark =
+            format!("the quiet time after a block ({quiet_ms} ms) is shorter than {needed:.0} ms; not waited for");
         return soon(run, ready, None, Some(remark));
     }
     let until = Deadline::now() + Duration::from_millis(max_wait_ms);
@@ -281,7 +279,9 @@ async fn fire(run: &Run, index: usize, mut one: Ready, instant_ms: i64) -> Fired
     let step_ms = one.task.steps.first().map_or(0, |step| step.timeout_ms);
     let bound = Duration::from_millis(wait_ms + step_ms) + Duration::from_secs(2);
     let attempt = async {
-        timeout(ACKNOWLEDGE, one.handle.fire(host_ns)).await.unwrap_or_else(|_| Err(Fault::unknown("not acknowledged")))?;
+        timeout(ACKNOWLEDGE, one.handle.fire(host_ns))
+            .await
+            .unwrap_or_else(|_| Err(Fault::unknown("not acknowledged")))?;
         timeout(bound, one.handle.receipt()).await.unwrap_or_else(|_| Err(Fault::unknown("no word of the stop")))
     };
     let (outcome, seen) = match attempt.await {

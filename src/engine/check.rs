@@ -59,12 +59,7 @@ pub(super) enum Look {
 }
 
 /// Looks once.
-pub(super) async fn look(
-    prober: &dyn Prober,
-    check: Check,
-    target: &Target,
-    baseline: u64,
-) -> Result<Look, Fault> {
+pub(super) async fn look(prober: &dyn Prober, check: Check, target: &Target, baseline: u64) -> Result<Look, Fault> {
     match check {
         Check::Nothing => Ok(Look::Holds { height: None }),
         Check::Stopped | Check::Alive => {

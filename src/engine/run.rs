@@ -140,10 +140,9 @@ impl Run {
                             lock.owner, lock.reason, lock.run, fault.reason
                         ));
                     }
-                    missing.extend(self.services_of(&host).map(|service| Missing {
-                        service,
-                        reason: fault.reason.clone(),
-                    }));
+                    missing.extend(
+                        self.services_of(&host).map(|service| Missing { service, reason: fault.reason.clone() }),
+                    );
                 }
             }
         }
@@ -178,7 +177,9 @@ impl Run {
         let powers: Option<Vec<u64>> =
             unnamed.map(|one| self.plan.target(&one.service).and_then(|target| target.power)).collect();
         // Hosts that were not named may be missing only if their power is known and small enough.
-        powers.is_some_and(|powers| powers.iter().sum::<u64>() <= allowed.power && (powers.is_empty() || allowed.power > 0))
+        powers.is_some_and(|powers| {
+            powers.iter().sum::<u64>() <= allowed.power && (powers.is_empty() || allowed.power > 0)
+        })
     }
 
     /// Gives every lock back, nothing having changed.

@@ -186,9 +186,7 @@ async fn carry_out_step(
             (None, Err(_)) => check::settle(&*run.transport, step.verify, target, 0, until).await.0,
         },
         Ok(Err(fault)) if !fault.sent => Outcome::Failed { reason: fault.reason },
-        Ok(Err(_)) | Err(_) => {
-            check::settle(&*run.transport, step.verify, target, 0, Instant::now() + SETTLE).await.0
-        }
+        Ok(Err(_)) | Err(_) => check::settle(&*run.transport, step.verify, target, 0, Instant::now() + SETTLE).await.0,
     }
 }
 

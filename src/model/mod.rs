@@ -7,3 +7,4 @@ pub mod inventory;
 pub mod nearest;
 pub mod plan;
 pub mod selector;
+pub mod verdict;

@@ -1,0 +1,8 @@
+//! What `fleet status` says of facts: the verdict, rule by rule, and the screen.
+
+#![allow(clippy::unwrap_used, reason = "what a test stands on must be there")]
+
+mod any;
+mod screens;
+mod verdicts;
+mod world;
