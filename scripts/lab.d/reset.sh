@@ -19,8 +19,8 @@ lab_reset() {
 		"$PYTHON" "$LAB_D/layout.py" hosts "$STATE"
 	fi
 	each_host reset_wipe "${HOSTS[@]}" || die "not all hosts could be wiped"
-	each_host reset_start "${HOSTS[@]}" || die "not all nodes started"
-	wait_block 0 || die "no block within 60 s: scripts/lab status --name $NAME"
+		each_host reset_start "${HOSTS[@]}" || die "not all nodes started"
+		wait_block 0 || die "no block within 60 s: scripts/lab status --name $NAME"
 	say "$(since "$began") s  reset, block $(height_of "$(witness)")"
 }
 
@@ -34,45 +34,47 @@ reset_wipe() {
 	# and a node whose consensus has failed may not stop by itself.
 	# shellcheck disable=SC2016,SC2086
 	inside "$h" /bin/sh -c '
-		for left in $(systemctl list-units --plain --no-legend --all "fleet*" | cut -d" " -f1); do
-			systemctl stop --no-block "$left"
-			systemctl kill -s KILL "$left" 2>/dev/null
-		done
-		if [ -n "$*" ]; then
-			systemctl stop --no-block "$@" 2>/dev/null
-			systemctl kill -s KILL "$@" 2>/dev/null
-			systemctl stop "$@"
-		fi
+		systemctl kill -s KILL "$@" 2>/dev/null
+		systemctl stop "$@" 2>/dev/null
+		pkill -KILL -U virtengine,other
 		nft flush ruleset
-		rm -rf /run/fleet /run/fleet-* /tmp/fleet* /tmp/*.fleet-* /dev/shm/fleet* /run/systemd/system.control
-		for unit; do rm -rf "/run/systemd/system/$unit" "/run/systemd/system/$unit.d"; done
-		true
-	' reset $units || { warn "$h: its nodes could not be stopped"; return 1; }
+		rm -rf /run/fleet /run/fleet-* /tmp/fleet* /tmp/*.fleet-* /dev/shm/fleet* \
+			/etc/systemd/system/fleet* /run/systemd/system/fleet*
+	' reset $units 'fleet*' || { warn "$h: its nodes could not be stopped"; return 1; }
 	wipe_files "$h" "$root"
 }
 
 # The overlay's upper part tells what was ever written; it is small to search.
 wipe_files() {
-	local h=$1 root=$2 unit home found
+	local h=$1 root=$2 unit home place found
 	while IFS= read -r -d '' found; do
 		rm -rf "${root:?}/$found"
 	done < <(cd "$(host_dir "$h")/upper" && find . -name '*.fleet-*' -prune -print0)
-	rm -rf "$root"/var/lib/fleet "$root"/var/lib/fleet-* "$root"/etc/systemd/system.control
+	rm -rf "$root"/var/lib/fleet "$root"/var/lib/fleet-*
 	while read -r unit home _; do
-		rm -rf "${root:?}$home" "$root/etc/systemd/system/$unit" "$root/etc/systemd/system/$unit.d"
+		cmp -s "$root/etc/systemd/system/$unit" "$STATE/seed/$h/etc/systemd/system/$unit" || touch "$(host_dir "$h")/reload"
+		[ ! -e "$root/etc/systemd/system/$unit.d" ] || touch "$(host_dir "$h")/reload"
+		for place in "$root"/etc/systemd/system{,.control} "/proc/$(leader "$h")/root"/run/systemd/{system,system.control,transient}; do
+			[ -e "$place/$unit.d" ] || [ -e "$place/$unit" ] || continue
+			rm -rf "${place:?}/$unit.d" "${place:?}/$unit"
+			[ "$place" = "$root/etc/systemd/system" ] || touch "$(host_dir "$h")/reload"
+		done
+		rm -rf "${root:?}$home"
 	done < <(services_of "$h")
 	rm -rf "$root/home/ops"
 	cp -a --remove-destination "$STATE/seed/$h/." "$root/"
 }
 
 reset_start() {
-	local units
-	units=$(units_of "$1" | tr '\n' ' ')
+	local h=$1 units
+	units=$(units_of "$h" | tr '\n' ' ')
 	[ -n "$units" ] || return 0
 	# shellcheck disable=SC2016,SC2086
-	inside "$1" /bin/sh -c '
-		systemctl daemon-reload
+	inside "$h" /bin/sh -c '
+		[ "$1" = no ] || systemctl daemon-reload
+		shift
 		systemctl reset-failed
 		systemctl start --no-block "$@"
-	' reset $units
+	' reset "$([ -e "$(host_dir "$h")/reload" ] && echo yes || echo no)" $units
+	rm -f "$(host_dir "$h")/reload"
 }
