@@ -1,0 +1,52 @@
+//! `fleet status`.
+
+use std::io::Write as _;
+
+use crate::app::context::Context;
+use crate::app::gather::gather;
+use crate::app::operate::hosts_of;
+use crate::chain::verdict::{Identities, diagnose};
+use crate::cli::{Output, StatusArgs};
+use crate::error::Result;
+use crate::model::selector::select;
+use crate::model::verdict::{ChainState, ChainVerdict};
+use crate::render;
+
+/// Shows every host and chain; 0 when every chain advances.
+pub async fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
+    let inventory = &context.inventory;
+    let shown = match context.selector(args.selector.as_deref())? {
+        Some(text) => select(&text, inventory)?.hosts,
+        None => inventory.hosts.iter().map(|host| host.name.clone()).collect(),
+    };
+    // The verdict on a chain needs all its hosts, whichever are shown.
+    let chains: Vec<_> = inventory
+        .chains
+        .values()
+        .filter(|chain| hosts_of(inventory, &chain.name).iter().any(|host| shown.contains(host)))
+        .collect();
+    let mut asked = shown.clone();
+    for host in chains.iter().flat_map(|chain| hosts_of(inventory, &chain.name)) {
+        if !asked.contains(&host) {
+            asked.push(host);
+        }
+    }
+    let facts = gather(&*context.transport, inventory, &asked, context.now_ms(), args.timeout).await;
+    let verdicts: Vec<ChainVerdict> =
+        chains.iter().map(|chain| diagnose(chain, inventory, &facts, None, &Identities::new())).collect();
+    for chain in &chains {
+        context.remember_powers(&chain.chain_id, &facts);
+    }
+    let mut facts = facts;
+    facts.hosts.retain(|host, _| shown.contains(host));
+    if context.global.output == Output::Text {
+        let text = render::status::status_text(&verdicts, &facts, inventory, context.width(), context.color());
+        context.print(&text);
+    } else {
+        let document = render::status::status_json(&verdicts, &facts, inventory);
+        context.print(&document.to_string());
+    }
+    context.out().flush().ok();
+    let advancing = verdicts.iter().all(|verdict| matches!(verdict.state, ChainState::Advancing | ChainState::Idle));
+    Ok(u8::from(!advancing || verdicts.is_empty()))
+}
