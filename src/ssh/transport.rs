@@ -13,7 +13,7 @@ use crate::model::inventory::{Become, Inventory};
 use crate::model::plan::{Action, Check, Target};
 use crate::ssh::armed::Waiting;
 use crate::ssh::shell::{open_script, run_script};
-use crate::ssh::{Link, LinkError, LinkErrorKind, Links, answer, http, remote};
+use crate::ssh::{Link, LinkError, LinkErrorKind, Links, answer, http, scripts};
 
 /// How long a question may take on a host.
 const PROBE: Duration = Duration::from_secs(15);
@@ -71,7 +71,7 @@ impl SshTransport {
             let home = target.home.as_deref().unwrap_or_default();
             args.extend([&*target.name, &*target.unit, home, target.binary.as_deref().unwrap_or_default()]);
         }
-        let (text, privilege_error) = self.with_or_without_root(host, remote::PROBE_HOST, &args).await?;
+        let (text, privilege_error) = self.with_or_without_root(host, scripts::PROBE_HOST, &args).await?;
         let mut facts = answer::host(&text, targets);
         facts.privilege_error = privilege_error;
         self.add_files(host, &mut facts).await?;
@@ -107,7 +107,7 @@ impl SshTransport {
         if args.is_empty() {
             return Ok(());
         }
-        let (text, _) = self.with_or_without_root(host, remote::PROBE_FILES, &args).await?;
+        let (text, _) = self.with_or_without_root(host, scripts::PROBE_FILES, &args).await?;
         for (name, part) in answer::sections(&text).1 {
             if let Some(service) = facts.services.get_mut(name) {
                 answer::add_files(service, part);
@@ -131,7 +131,7 @@ impl SshTransport {
         let url = format!("http://{address}{path}");
         let seconds = RPC.as_secs().to_string();
         let args = [&*url, &*seconds];
-        let output = run_script(link, Become::None, remote::PROBE_HTTP, &args, b"", RPC + GRACE).await?;
+        let output = run_script(link, Become::None, scripts::PROBE_HTTP, &args, b"", RPC + GRACE).await?;
         if output.exit == crate::ssh::Exit::Code(0) {
             return Ok(output.stdout);
         }
@@ -155,16 +155,16 @@ impl Prober for SshTransport {
             Probe::Facts(targets) => Ok(Answer::Facts(Box::new(self.facts(host, targets).await?))),
             Probe::Unit(target) => {
                 let args = target_args(target);
-                let text = self.whole(host, remote::PROBE_UNIT, &args, PROBE).await?;
+                let text = self.whole(host, scripts::PROBE_UNIT, &args, PROBE).await?;
                 Ok(Answer::Unit(Box::new(answer::observation(&text))))
             }
             Probe::Rpc { address, query } => Ok(Answer::Body(self.rpc(host, address, &query.path()).await?)),
             Probe::Lock => {
-                let text = self.whole(host, remote::PROBE_LOCK, &[], PROBE).await?;
+                let text = self.whole(host, scripts::PROBE_LOCK, &[], PROBE).await?;
                 Ok(Answer::Lock(answer::lock(&text)))
             }
             Probe::Genesis { path } => {
-                let text = self.script(host, remote::PROBE_GENESIS, &[path], PROBE * 4).await?;
+                let text = self.script(host, scripts::PROBE_GENESIS, &[path], PROBE * 4).await?;
                 Ok(Answer::Body(text.into_bytes()))
             }
         }
@@ -180,7 +180,7 @@ impl Transport for SshTransport {
     async fn lock(&self, host: &str, claim: &Claim) -> Result<Grant, Fault> {
         let ttl = claim.ttl_s.to_string();
         let args = [&*claim.run, &*one_line(&claim.owner), &*one_line(&claim.reason), &*claim.digest, &*ttl];
-        let text = self.script(host, remote::LOCK, &args, PROBE).await?;
+        let text = self.script(host, scripts::LOCK, &args, PROBE).await?;
         if let Some(epoch) = answer::value(&text, "epoch").and_then(|epoch| epoch.parse().ok()) {
             let taken_over = answer::value(&text, "taken_over").map(Into::into);
             return Ok(Grant { epoch, taken_over });
@@ -193,7 +193,7 @@ impl Transport for SshTransport {
 
     async fn unlock(&self, host: &str, fence: &Fence) -> Result<(), Fault> {
         let epoch = fence.epoch.to_string();
-        self.whole(host, remote::UNLOCK, &[&fence.run, &epoch], PROBE).await.map(drop)
+        self.whole(host, scripts::UNLOCK, &[&fence.run, &epoch], PROBE).await.map(drop)
     }
 
     async fn act(&self, order: &Order) -> Result<Receipt, Fault> {
@@ -207,7 +207,7 @@ impl Transport for SshTransport {
         let mut args = vec![&*order.fence.run, &*epoch, &*order.step, expect, action, &*seconds];
         args.extend(target_args(&order.target));
         let bound = Duration::from_millis(order.timeout_ms) + GRACE;
-        let text = self.whole(&order.target.service.host, remote::ACT, &args, bound).await.map_err(|fault| Fault {
+        let text = self.whole(&order.target.service.host, scripts::ACT, &args, bound).await.map_err(|fault| Fault {
             // Once a link was there, the script may have run.
             sent: fault.sent || fault.kind == FaultKind::Answer,
             ..fault
@@ -225,7 +225,7 @@ impl Transport for SshTransport {
         let mut args = vec![&*order.fence.run, &*epoch, &*order.step, &*lease, &*kill];
         args.extend(target_args(&order.target));
         let link = self.links.fresh(host).await.map_err(Fault::from)?;
-        let script = open_script(&link, self.become_of(host), remote::ARM, &args).await.map_err(Fault::from)?;
+        let script = open_script(&link, self.become_of(host), scripts::ARM, &args).await.map_err(Fault::from)?;
         Ok(Box::new(Waiting::new(link, script).await?))
     }
 }

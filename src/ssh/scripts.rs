@@ -3,7 +3,7 @@
 /// A script with what they all share in front.
 macro_rules! script {
     ($file:literal) => {
-        concat!(include_str!("common.sh"), "\n", include_str!($file))
+        concat!(include_str!("remote/common.sh"), "\n", include_str!(concat!("remote/", $file)))
     };
 }
 
