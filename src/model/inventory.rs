@@ -7,6 +7,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod chains;
+mod hosts;
+mod parse;
+mod problems;
+mod raw;
+mod reach;
+mod services;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use parse::parse;
+
 /// What a host is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -215,6 +228,17 @@ pub enum Jump {
         /// Where it answers.
         address: Address,
     },
+}
+
+impl fmt::Display for Jump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Host(name) => f.write_str(name),
+            Self::Other { user: Some(user), address } => write!(f, "{user}@{address}"),
+            Self::Other { user: None, address } => write!(f, "{address}"),
+        }
+    }
 }
 
 /// One systemd unit on one host.

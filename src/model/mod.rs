@@ -8,3 +8,4 @@ pub mod nearest;
 pub mod plan;
 pub mod selector;
 pub mod verdict;
+pub mod source;
