@@ -7,5 +7,5 @@ pub mod inventory;
 pub mod nearest;
 pub mod plan;
 pub mod selector;
-pub mod verdict;
 pub mod source;
+pub mod verdict;
