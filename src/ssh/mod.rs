@@ -1,1 +1,26 @@
-//! ssh
+//! The way to the hosts: connections, host keys, logins, commands, tunnels. Everything russh stays in here.
+//!
+//! [`Links`] hands out connections by the host's name; [`Link`] runs commands and opens tunnels.
+
+mod agent;
+mod auth;
+mod channel;
+mod config;
+mod dial;
+mod error;
+mod gate;
+mod hop;
+mod keys;
+pub mod known_hosts;
+mod link;
+mod links;
+pub mod remote;
+mod settings;
+mod stream;
+
+pub use channel::{Event, Exit, Input, Remote, Tunnel};
+pub use error::{LinkError, LinkErrorKind, Partial};
+pub use hop::Hop;
+pub use link::{Link, Output};
+pub use links::{Links, Prepared};
+pub use settings::{Family, Identity, Settings, Setup, Way};
