@@ -1,1 +1,4 @@
-//! render
+//! What people and programs are shown.
+
+pub mod span;
+pub mod status;

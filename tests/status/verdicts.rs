@@ -1,5 +1,6 @@
 //! Every row of the verdict table, each from facts that fit it and no other.
 
+use fleet::chain::rpc;
 use fleet::chain::verdict::identities;
 use fleet::model::facts::*;
 use fleet::model::verdict::{Cause, ChainState, ChainVerdict, Member};
@@ -52,6 +53,13 @@ fn advancing_without_one() {
         (80, &["val-2 20 (failed, exit 1, 3 restarts)".into()][..])
     );
     assert_eq!(verdict.next.as_deref(), Some("fleet start -l val-2"));
+}
+
+#[test]
+fn what_stopped_after_it_signed_the_last_block() {
+    let verdict = seven().stopped("val-7").verdict();
+    fits(&verdict, Cause::None, "val-7 no longer runs: stopped");
+    assert_eq!((verdict.power_online, verdict.next.as_deref()), (100, Some("fleet start -l val-7")));
 }
 
 #[test]
@@ -120,6 +128,8 @@ fn twelve_percent_operator() {
     assert_eq!((verdict.power_online, verdict.foreign_voting), (47, 40));
     assert_eq!(verdict.next.as_deref(), Some("fleet start -l val-2"));
     assert_eq!(verdict.missing[0].who, Member::Foreign(address("foreign", 2)));
+    let verdict = healthy(&[7, 5], &[40, 28, 20]).stuck(&[1, 2, 3]).verdict();
+    assert_eq!(verdict.next.as_deref(), Some("call who runs F02000000000 (28)"));
 }
 
 #[test]
@@ -389,6 +399,38 @@ fn addresses_are_known_from_nodes_and_keys() {
     assert_eq!(known.get("val-1"), Some(&address("val", 1)));
     assert_eq!(known.get("val-2"), Some(&address("val", 2)));
     assert_eq!(known.get("val-3"), None);
+}
+
+/// A real node of power 30 on a chain that has just lost its 40; see `chain::rpc`'s tests.
+#[test]
+fn a_recorded_halt() {
+    macro_rules! recorded {
+        ($name:literal) => {
+            include_bytes!(concat!("../fixtures/rpc/halted/", $name, ".json"))
+        };
+    }
+    let status = rpc::status(recorded!("status")).unwrap();
+    let at_ms = status.block_time_ms + 120_000;
+    let answers = RpcFacts {
+        status: Some(status.clone()),
+        peers: Some(rpc::net_info(recorded!("net_info")).unwrap()),
+        round: Some(rpc::consensus_state(recorded!("consensus_state")).unwrap()),
+        validators: Some(rpc::validators(&[recorded!("validators")]).unwrap()),
+        app: Some(rpc::abci_info(recorded!("abci_info")).unwrap()),
+        last_commit: Some(rpc::commit(recorded!("commit")).unwrap()),
+        ..RpcFacts::default()
+    };
+    let mut world =
+        healthy(&[1], &[]).on("val-1", |node| node.rpc = answers.clone()).stopped("sentry-1").stopped("sentry-2");
+    world.node("val-1").key = KeyFacts::Unknown;
+    world.inventory.chains.get_mut("ve").unwrap().chain_id = "fixture-1".into();
+    world.facts.at_ms = at_ms;
+    let verdict = world.verdict();
+    assert_eq!(verdict.state, ChainState::Stopped { since_ms: Some(status.block_time_ms) });
+    fits(&verdict, Cause::PowerShort, "power short; 7 more must come from others");
+    assert_eq!((verdict.height, verdict.power_online, verdict.power_total), (Some(26), 60, 100));
+    assert_eq!((verdict.foreign_total, verdict.foreign_voting), (70, 30));
+    assert_eq!(verdict.next.as_deref(), Some("call who runs FF2E2634F945 (40)"));
 }
 
 fn address_of(index: usize) -> String {

@@ -218,7 +218,7 @@ pub fn address(kind: &str, index: usize) -> String {
         "sentry" => 'B',
         _ => 'F',
     };
-    format!("{first}{index:039}")
+    format!("{first}{index:02}{:037}", 0)
 }
 
 /// Ours first, then the foreign ones.

@@ -189,11 +189,13 @@ fn advancing(view: &View<'_>, seats: &Seats<'_>) -> Finding {
     if let Some(finding) = sick(view, &[Standing::Panicked, Standing::Hung]) {
         return finding;
     }
-    let absent: Vec<&Chair<'_>> =
-        seats.all.iter().filter(|seat| !seat.takes_part() && !seat.owners.is_empty()).collect();
+    let out = |seat: &&Chair<'_>| !seat.takes_part() || seat.standing == Standing::Down;
+    let absent: Vec<&Chair<'_>> = seats.all.iter().filter(|seat| !seat.owners.is_empty()).filter(out).collect();
     if let Some(seat) = absent.iter().max_by_key(|seat| seat.power) {
         let more = if absent.len() > 1 { format!(", and {} more", absent.len() - 1) } else { String::new() };
-        let likely = format!("{} doesn't sign: {}{more}", words::names(&seat.owners[..1]), words::why(view, seat));
+        // What stopped a moment ago has still signed the last block.
+        let what = if seat.takes_part() { "no longer runs" } else { "doesn't sign" };
+        let likely = format!("{} {what}: {}{more}", words::names(&seat.owners[..1]), words::why(view, seat));
         return Finding::new(Cause::None, likely, power::start(view, &absent));
     }
     let age = view.newest().map_or(0, |status| state::age_ms(view, status.block_time_ms));

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::chain::verdict::seats::{Chair, Seats, Standing};
 use crate::chain::verdict::view::{Node, View};
 use crate::chain::verdict::words;
-use crate::model::verdict::Cause;
+use crate::model::verdict::{Cause, Member};
 
 /// Those that can vote are too few: the finding is about what keeps the greatest power from it.
 pub fn lacking(view: &View<'_>, seats: &Seats<'_>) -> Option<Finding> {
@@ -100,7 +100,16 @@ fn short(view: &View<'_>, mut unable: Vec<&Chair<'_>>, lack: u64) -> Finding {
     } else {
         format!("power short; {} the quorum back", cure(&ours, lack))
     };
-    Finding::new(Cause::PowerShort, likely, start_enough(view, &ours, lack).or_else(|| reach(&ours)))
+    let next = start_enough(view, &ours, lack).or_else(|| reach(&ours)).or_else(|| call(&unable, lack));
+    Finding::new(Cause::PowerShort, likely, next)
+}
+
+/// The fewest others whose power is enough.
+fn call(unable: &[&Chair<'_>], lack: u64) -> Option<String> {
+    let foreign: Vec<_> = unable.iter().copied().filter(|seat| seat.owners.is_empty()).collect();
+    let told = |seat: &&Chair<'_>| format!("{} ({})", Member::Foreign(seat.address.into()), seat.power);
+    let told: Vec<_> = enough(&foreign, lack).iter().map(told).collect();
+    (!told.is_empty()).then(|| format!("call who runs {}", told.join(", ")))
 }
 
 /// Who is enough, by descending power.

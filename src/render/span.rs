@@ -1,0 +1,35 @@
+//! Spans of time in few characters.
+
+/// `2s`, `4m12s`, `3h05m`, `2d4h`; parts of a second are dropped.
+pub fn span(ms: u64) -> String {
+    let (minutes, seconds) = (ms / 60_000, ms / 1000 % 60);
+    let (hours, days) = (minutes / 60, minutes / 1440);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{seconds:02}s"),
+        (0, ..) => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn spans() {
+        let table = [
+            (0, "0s"),
+            (1999, "1s"),
+            (60_000, "1m00s"),
+            (252_000, "4m12s"),
+            (3_599_999, "59m59s"),
+            (11_100_000, "3h05m"),
+            (187_200_000, "2d4h"),
+        ];
+        for (ms, text) in table {
+            assert_eq!(span(ms), text);
+        }
+        assert!(span(u64::MAX).ends_with('h'));
+    }
+}
