@@ -1,16 +1,3 @@
 //! Parses the command line, runs it, and ends with its exit code.
 
-use std::process::ExitCode;
-
-use clap::Parser as _;
-
-fn main() -> ExitCode {
-    let cli = match fleet::cli::Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    ExitCode::from(fleet::app::run(cli))
-}
+fn main() {}

@@ -15,7 +15,13 @@ use crate::model::inventory::{Host, Inventory};
 const PAGES: u32 = 20;
 
 /// Gathers from these hosts, each within `bound`.
-pub async fn gather(prober: &dyn Prober, inventory: &Inventory, hosts: &[String], at_ms: i64, bound: Duration) -> Facts {
+pub async fn gather(
+    prober: &dyn Prober,
+    inventory: &Inventory,
+    hosts: &[String],
+    at_ms: i64,
+    bound: Duration,
+) -> Facts {
     let all = hosts.iter().filter_map(|name| inventory.host(name));
     let answers = join_all(all.map(|host| async move {
         let answer = timeout(bound, ask(prober, inventory, host)).await;
@@ -24,7 +30,10 @@ pub async fn gather(prober: &dyn Prober, inventory: &Inventory, hosts: &[String]
             Ok(Err(fault)) => HostFacts::Silent(Silence { reason: fault.reason, hint: fault.hint }),
             Err(_) => HostFacts::Silent(Silence {
                 reason: format!("no answer in {} s", bound.as_secs_f32()),
-                hint: Some(format!("is {} frozen, or its network cut? try: fleet exec {} -- uptime", host.name, host.name)),
+                hint: Some(format!(
+                    "is {} frozen, or its network cut? try: fleet exec {} -- uptime",
+                    host.name, host.name
+                )),
             }),
         };
         (host.name.clone(), facts)

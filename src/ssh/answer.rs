@@ -95,7 +95,7 @@ fn timestamp_us(value: &str) -> i64 {
     let (Some(date), Some(time), Some(zone)) = (words.next(), words.next(), words.next()) else { return 0 };
     let Ok(civil) = format!("{date}T{time}").parse::<jiff::civil::DateTime>() else { return 0 };
     let zone = if zone == "UTC" { Some(jiff::tz::TimeZone::UTC) } else { jiff::tz::TimeZone::get(zone).ok() };
-    zone.and_then(|zone| civil.to_zoned(zone).ok()).map_or(0, |zoned| zoned.timestamp().as_microsecond())
+    zone.and_then(|zone| zone.to_timestamp(civil).ok()).map_or(0, jiff::Timestamp::as_microsecond)
 }
 
 fn signer_line(key: &str, value: &str) -> Option<SignerFacts> {

@@ -3,6 +3,8 @@
 //! [`Links`] hands out connections by the host's name; [`Link`] runs commands and opens tunnels.
 
 mod agent;
+mod answer;
+mod armed;
 mod auth;
 mod channel;
 mod config;
@@ -10,13 +12,16 @@ mod dial;
 mod error;
 mod gate;
 mod hop;
+mod http;
 mod keys;
 pub mod known_hosts;
 mod link;
 mod links;
-pub mod remote;
+mod scripts;
 mod settings;
+pub mod shell;
 mod stream;
+pub mod transport;
 
 pub use channel::{Event, Exit, Input, Remote, Tunnel};
 pub use error::{LinkError, LinkErrorKind, Partial};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::engine::{
-    Answer, Armed, Claim, Fault, FaultKind, FactsTarget, Fence, Grant, Order, Probe, Prober, Receipt, Transport,
+    Answer, Armed, Claim, FactsTarget, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport,
 };
 use crate::model::facts::HostAnswer;
 use crate::model::inventory::{Become, Inventory};
@@ -45,13 +45,13 @@ impl SshTransport {
 
     async fn script_over(
         &self,
-        link: &Link,
+        link: &Arc<Link>,
         host: &str,
         script: &str,
         args: &[&str],
         bound: Duration,
     ) -> Result<String, Fault> {
-        let output = run_script(link, self.become_of(host), script, args, b"", bound).await.map_err(Fault::from)?;
+        let output = run_script(link, self.become_of(host), script, args, bound).await.map_err(Fault::from)?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         match answer::value(&text, "error") {
             Some(error) => Err(Fault::answer(error)),
@@ -89,7 +89,7 @@ impl SshTransport {
             Ok(text) => Ok((text, None)),
             Err(fault) if fault.kind == FaultKind::Privilege => {
                 let link = self.links.link(host).await.map_err(Fault::from)?;
-                let output = run_script(&link, Become::None, script, args, b"", PROBE).await.map_err(Fault::from)?;
+                let output = run_script(&link, Become::None, script, args, PROBE).await.map_err(Fault::from)?;
                 Ok((String::from_utf8_lossy(&output.stdout).into_owned(), Some(fault.reason)))
             }
             Err(fault) => Err(fault),
@@ -127,11 +127,11 @@ impl SshTransport {
         }
     }
 
-    async fn rpc_by_curl(&self, link: &Link, address: &str, path: &str) -> Result<Vec<u8>, Fault> {
+    async fn rpc_by_curl(&self, link: &Arc<Link>, address: &str, path: &str) -> Result<Vec<u8>, Fault> {
         let url = format!("http://{address}{path}");
         let seconds = RPC.as_secs().to_string();
         let args = [&*url, &*seconds];
-        let output = run_script(link, Become::None, scripts::PROBE_HTTP, &args, b"", RPC + GRACE).await?;
+        let output = run_script(link, Become::None, scripts::PROBE_HTTP, &args, RPC + GRACE).await?;
         if output.exit == crate::ssh::Exit::Code(0) {
             return Ok(output.stdout);
         }
@@ -259,7 +259,7 @@ impl From<LinkError> for Fault {
             LinkErrorKind::Privilege => FaultKind::Privilege,
             _ => FaultKind::Link,
         };
-        let sent = error.kind == LinkErrorKind::Lost;
+        let sent = matches!(error.kind, LinkErrorKind::Lost | LinkErrorKind::Overdue | LinkErrorKind::TooMuch);
         Self { kind, sent, reason: error.message, hint: error.hint }
     }
 }

@@ -6,11 +6,12 @@ fenced "$run" "$epoch" && { echo "refused=another run has taken this host's lock
 systemctl show "$unit" --property=LoadState --value | grep -qx loaded || { echo "refused=there is no unit $unit"; exit 0; }
 
 # The lease: without a word this long, the wait is over.
+self=$(exec sh -c 'echo $PPID')
 (
     trap 'kill "$nap" 2>/dev/null; exit 0' TERM
     sleep "$lease" &
     nap=$!
-    wait "$nap" && kill -TERM $$
+    wait "$nap" && kill -TERM "$self"
 ) </dev/null >/dev/null 2>&1 &
 guard=$!
 end_guard() { kill -TERM "$guard" 2>/dev/null; wait "$guard" 2>/dev/null; }

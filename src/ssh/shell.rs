@@ -1,0 +1,209 @@
+//! Constant scripts under the host's `/bin/sh`, whatever the login shell.
+//!
+//! The script goes in on standard input, in one piece, behind a line that sets its arguments. What it writes stands
+//! between two marks that hold a random number, so that banners and noisy start-up files are no part of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::model::inventory::Become;
+use crate::ssh::{Event, Exit, Link, LinkError, LinkErrorKind, Output, Partial, Remote};
+
+/// How long a script may take until its first mark: privileges and a slow login shell.
+const OPENING: Duration = Duration::from_secs(15);
+
+/// A script ready to be sent, and the marks around what it writes.
+struct Framed {
+    command: &'static str,
+    text: String,
+    begin: String,
+    end: String,
+}
+
+impl Framed {
+    fn new(r#become: Become, script: &str, args: &[&str]) -> Result<Self, LinkError> {
+        let nonce = format!("{:032x}", rand::random::<u128>());
+        let (begin, end) = (format!("fleet-begin-{nonce}"), format!("fleet-end-{nonce}"));
+        let mut set = String::from("set --");
+        for arg in args {
+            let quoted = shlex::try_quote(arg)
+                .map_err(|_| LinkError::new(LinkErrorKind::Config, format!("an argument holds a NUL byte: {arg:?}")))?;
+            set.push(' ');
+            // A line of its own ends nothing inside quotes; an empty argument stays one.
+            set.push_str(&quoted);
+        }
+        // One group: the shell has read it whole before it runs, so what follows on standard input is data.
+        // A subshell, so that the script's `exit` still leads to the end mark.
+        let text = format!(
+            "{{ {set}\necho {begin}\necho {begin} >&2\n(\n{script}\n)\nfleet_code=$?\necho\necho {end} $fleet_code\nexit $fleet_code\n}}\n"
+        );
+        let command = match r#become {
+            Become::None => "exec /bin/sh -s",
+            Become::Sudo => "exec sudo -n /bin/sh -s",
+        };
+        Ok(Self { command, text, begin, end })
+    }
+}
+
+/// Runs a script with arguments to its end and returns what it wrote.
+pub async fn run_script(
+    link: &Arc<Link>,
+    r#become: Become,
+    script: &str,
+    args: &[&str],
+    bound: Duration,
+) -> Result<Output, LinkError> {
+    let framed = Framed::new(r#become, script, args)?;
+    let output = link.run(framed.command, framed.text.as_bytes(), bound).await?;
+    unframe(link.name(), &framed, output)
+}
+
+/// What stands between the marks; no end mark means that nobody knows what came of it.
+fn unframe(host: &str, framed: &Framed, output: Output) -> Result<Output, LinkError> {
+    let Some(from) = find_line(&output.stdout, framed.begin.as_bytes()) else {
+        return Err(refused(host, &output));
+    };
+    let stderr = match find_line(&output.stderr, framed.begin.as_bytes()) {
+        Some(at) => output.stderr[at..].to_vec(),
+        None => output.stderr.clone(),
+    };
+    let body = &output.stdout[from..];
+    let mark = format!("\n{} ", framed.end);
+    let Some(at) = find(body, mark.as_bytes()) else {
+        let message = format!("{host}: the script broke off");
+        return Err(LinkError::new(LinkErrorKind::Lost, message).partial(Partial { stdout: body.to_vec(), stderr }));
+    };
+    let tail = String::from_utf8_lossy(&body[at + mark.len()..]).into_owned();
+    let code = tail.split_whitespace().next().and_then(|code| code.parse().ok()).unwrap_or(1);
+    Ok(Output { stdout: body[..at].to_vec(), stderr, exit: Exit::Code(code) })
+}
+
+/// The script never began: sudo or the login itself refused.
+fn refused(host: &str, output: &Output) -> LinkError {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said").trim();
+    if said.contains("sudo") || said.contains("password") {
+        return LinkError::new(LinkErrorKind::Privilege, format!("{host}: sudo refused: {said}"))
+            .hint("allow it without a password (NOPASSWD in sudoers), or become = \"none\" with a privileged login");
+    }
+    LinkError::new(LinkErrorKind::Privilege, format!("{host}: no /bin/sh could be run ({:?}): {said}", output.exit))
+        .hint("the login needs a shell: try ssh with this user by hand")
+}
+
+/// Where the line after `mark` begins.
+fn find_line(bytes: &[u8], mark: &[u8]) -> Option<usize> {
+    let at = find(bytes, mark)? + mark.len();
+    (bytes.get(at) == Some(&b'\n')).then_some(at + 1)
+}
+
+fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
+}
+
+/// A script that is under way and reads lines.
+pub struct Script {
+    remote: Remote,
+    host: String,
+    framed_end: String,
+    held: Vec<u8>,
+    stderr: Vec<u8>,
+    ended: bool,
+}
+
+/// Starts a script that goes on reading lines. It must answer before it is sent any: `dash` reads ahead.
+pub async fn open_script(link: &Arc<Link>, r#become: Become, script: &str, args: &[&str]) -> Result<Script, LinkError> {
+    let framed = Framed::new(r#become, script, args)?;
+    let remote = link.open(framed.command).await?;
+    let host = link.name().to_owned();
+    let mut script =
+        Script { remote, host, framed_end: framed.end.clone(), held: Vec::new(), stderr: Vec::new(), ended: false };
+    script.send_raw(framed.text.as_bytes()).await?;
+    let opening = async {
+        while let Some(line) = script.line().await? {
+            if line.ends_with(&framed.begin) {
+                return Ok(());
+            }
+        }
+        let output = Output { stdout: Vec::new(), stderr: script.stderr.clone(), exit: Exit::Code(1) };
+        Err(refused(&script.host, &output))
+    };
+    match timeout(OPENING, opening).await {
+        Ok(Ok(())) => Ok(script),
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            let message = format!("{}: no script was under way within {} s", link.name(), OPENING.as_secs());
+            Err(LinkError::new(LinkErrorKind::Timeout, message))
+        }
+    }
+}
+
+impl Script {
+    /// The next line it writes; `None` at its end.
+    pub async fn line(&mut self) -> Result<Option<String>, LinkError> {
+        loop {
+            if let Some(at) = self.held.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.held.drain(..=at).collect();
+                let line = String::from_utf8_lossy(&line[..at]).into_owned();
+                self.ended |= line.starts_with(&self.framed_end);
+                return Ok((!self.ended).then_some(line));
+            }
+            match self.remote.next().await {
+                Event::Stdout(bytes) => self.held.extend_from_slice(&bytes),
+                Event::Stderr(bytes) => self.stderr.extend_from_slice(&bytes),
+                Event::Exit(_) => return Ok(None),
+                Event::Lost | Event::TooMuch => {
+                    return Err(LinkError::new(LinkErrorKind::Lost, format!("{}: the link died", self.host)));
+                }
+            }
+        }
+    }
+
+    /// Sends it one line.
+    pub async fn send(&mut self, line: &str) -> Result<(), LinkError> {
+        self.send_raw(format!("{line}\n").as_bytes()).await
+    }
+
+    async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        let lost = |error| LinkError::new(LinkErrorKind::Lost, format!("{}: the link died: {error}", self.host));
+        self.remote.write(bytes).await.map_err(lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(stdout: &str) -> Output {
+        Output { stdout: stdout.into(), stderr: Vec::new(), exit: Exit::Code(0) }
+    }
+
+    #[test]
+    fn noise_around_the_frame_is_dropped_and_the_status_is_the_scripts() {
+        let framed = Framed::new(Become::None, "true", &[]).unwrap();
+        let text = format!("banner\n{}\none\ntwo\n\n{} 7\n", framed.begin, framed.end);
+        let inside = unframe("h", &framed, output(&text)).unwrap();
+        assert_eq!((inside.stdout, inside.exit), (b"one\ntwo\n".to_vec(), Exit::Code(7)));
+    }
+
+    #[test]
+    fn without_an_end_mark_nobody_knows() {
+        let framed = Framed::new(Become::None, "true", &[]).unwrap();
+        let error = unframe("h", &framed, output(&format!("{}\none\n", framed.begin))).unwrap_err();
+        assert_eq!(error.kind, LinkErrorKind::Lost);
+        assert_eq!(error.partial.unwrap().stdout, b"one\n");
+    }
+
+    #[test]
+    fn arguments_stay_what_they_are() {
+        for arg in ["", "a b", "$(reboot)", "it's", "-rf", "a\nb", "`x`;\"\\"] {
+            let framed = Framed::new(Become::None, "for a; do printf '<%s>' \"$a\"; done", &[arg, "end"]).unwrap();
+            let child = std::process::Command::new("/bin/sh").arg("-c").arg(&framed.text).output().unwrap();
+            let inside =
+                unframe("h", &framed, Output { stdout: child.stdout, stderr: child.stderr, exit: Exit::Code(0) });
+            assert_eq!(String::from_utf8(inside.unwrap().stdout).unwrap(), format!("<{arg}><end>"));
+        }
+        assert!(Framed::new(Become::None, "true", &["a\0b"]).is_err());
+    }
+}
