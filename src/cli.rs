@@ -111,6 +111,9 @@ pub enum Command {
     },
     /// Try fleet on simulated hosts: a chain that has stopped, and the way back
     Demo(DemoArgs),
+    /// Serve simulated hosts until standard input ends
+    #[command(hide = true)]
+    Sim(SimArgs),
     /// Print a shell's completion script
     Completions {
         /// Which shell.
@@ -338,6 +341,23 @@ pub struct DemoArgs {
     /// Keep the folder of the simulated hosts and say where it is
     #[arg(long)]
     pub keep: bool,
+}
+
+/// `fleet sim`
+#[derive(Debug, Clone, Args)]
+pub struct SimArgs {
+    /// A new folder, taken away at the end
+    #[arg(long, required_unless_present = "call")]
+    pub dir: Option<PathBuf>,
+    /// What to simulate, as JSON [default: the demo's halted chain]
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
+    /// Answer as this program of a simulated host
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["dir", "layout"])]
+    pub call: Option<String>,
+    /// The program's arguments
+    #[arg(last = true)]
+    pub args: Vec<String>,
 }
 
 /// A span of time: `500ms`, `10s`, `1m30s`.

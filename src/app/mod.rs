@@ -3,4 +3,5 @@
 pub mod gather;
 pub mod scope;
 pub mod signals;
+pub mod sim;
 pub mod when;

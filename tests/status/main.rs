@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on must be there")]
 
 mod any;
+mod causes;
+mod expect;
 mod screens;
-mod verdicts;
+mod states;
 mod world;
