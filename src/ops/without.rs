@@ -6,15 +6,15 @@ use crate::model::inventory::ServiceId;
 use crate::model::plan::{LeftOut, Plan, distinct_power};
 use crate::ops::needs;
 
-/// The plan without these services, each with the reason; its power, needs and digest are its own. A host's last node
-/// takes what it needs along. `None` when no node would be left.
-pub fn without(plan: &Plan, services: &[(ServiceId, String)]) -> Option<Plan> {
+/// The plan without these services, and why; its power, needs and digest are its own. A host's last node
+/// takes what it needs along. Without any node left the plan has no targets and must not be run.
+pub fn without(plan: &Plan, services: &[ServiceId], reason: &str) -> Plan {
     let mut plan = plan.clone();
     let ours = plan.power.planned + plan.power.ours_elsewhere;
-    for (service, reason) in services {
+    for service in services {
         let Some(target) = plan.targets.remove(&service.to_string()) else { continue };
         if target.chain_id == plan.chain_id {
-            plan.left_out.push(LeftOut { service: target.service, power: target.power, reason: reason.clone() });
+            plan.left_out.push(LeftOut { service: target.service, power: target.power, reason: reason.into() });
         }
     }
     let hosts: BTreeSet<String> = nodes(&plan).map(|service| service.host.clone()).collect();
@@ -24,7 +24,7 @@ pub fn without(plan: &Plan, services: &[(ServiceId, String)]) -> Option<Plan> {
     drop_tasks(&mut plan);
     drop_findings(&mut plan);
     needs::settle(&mut plan);
-    (!hosts.is_empty()).then_some(plan)
+    plan
 }
 
 fn nodes(plan: &Plan) -> impl Iterator<Item = &ServiceId> {

@@ -17,11 +17,11 @@ pub struct Rule {
     /// How bad it usually is.
     pub severity: Severity,
     /// What it says, one line.
-    pub line: &'static str,
+    pub text: &'static str,
     /// What to do about it, one line.
     pub next: &'static str,
     /// Why it is there: the paragraph of `fleet rules NAME`.
-    pub more: &'static str,
+    pub about: &'static str,
     matters: Matters,
     check: Check,
 }
@@ -115,7 +115,7 @@ pub fn check_accepted(names: &[String]) -> Result<()> {
         match named(name) {
             Some(rule) if rule.severity == Severity::Never => {
                 return Err(
-                    Error::usage(format!("the rule '{name}' can't be overruled: {}", rule.line)).hint(rule.next)
+                    Error::usage(format!("the rule '{name}' can't be overruled: {}", rule.text)).hint(rule.next)
                 );
             }
             Some(_) => {}

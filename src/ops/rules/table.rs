@@ -6,13 +6,13 @@ use crate::ops::rules::Matters::{Always, AtStart, AtStop};
 use crate::ops::rules::{Rule, each, fleet};
 
 macro_rules! rule {
-    ($name:literal, $severity:expr, $matters:expr, $check:expr, $line:literal, $next:literal, $more:literal) => {
+    ($name:literal, $severity:expr, $matters:expr, $check:expr, $text:literal, $next:literal, $about:literal) => {
         Rule {
             name: $name,
             severity: $severity,
-            line: $line,
+            text: $text,
             next: $next,
-            more: $more,
+            about: $about,
             matters: $matters,
             check: $check,
         }
