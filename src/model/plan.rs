@@ -10,6 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::inventory::ServiceId;
 
+mod power;
+
+pub use power::{Rung, distinct_power};
+
 /// The format number written into plans; another one is refused.
 pub const FORMAT: u32 = 1;
 
@@ -86,8 +90,11 @@ pub struct Target {
     pub chain_id: String,
     /// The consensus address it signs for, upper-case hex.
     pub address: Option<String>,
-    /// Its voting power, where known.
+    /// Its voting power, where known; 0 for a service that can't have any.
     pub power: Option<u64>,
+    /// Its host gave facts when the plan was made, so that its key, state and config were checked. One that was not
+    /// seen must not be started: a run that would start it doesn't arm it.
+    pub seen: bool,
 }
 
 /// Voting power as the plan sees it.

@@ -1,1 +1,75 @@
-//! ops
+//! The planners: what is asked for and what is true go in, a plan or a refusal comes out. Pure, like `model`.
+
+mod halt;
+mod needs;
+pub mod policy;
+mod powers;
+mod request;
+pub mod rules;
+mod scene;
+mod start;
+mod without;
+
+pub use request::{Planned, Refusal, Request, Situation};
+pub use without::without;
+
+use crate::model::plan::{Agreement, AllowMissing, FORMAT, Operation, Plan, Stage};
+use crate::ops::rules::Verdict;
+use crate::ops::scene::Scene;
+
+/// The plan for a halt, a start or a coordinated restart; or everything that speaks against it.
+pub fn plan(request: &Request, situation: &Situation<'_>) -> Result<Planned, Refusal> {
+    let scene = Scene::new(request, situation)?;
+    let verdict = rules::judge(&scene);
+    if verdict.refused() {
+        return Err(Refusal { findings: verdict.findings });
+    }
+    let plan = assemble(&scene, &verdict);
+    let findings = policy::violations(&plan, situation.inventory, situation.facts, &scene.votes());
+    if findings.is_empty() { Ok(Planned { plan, remarks: verdict.remarks }) } else { Err(Refusal { findings }) }
+}
+
+fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
+    let mut plan = Plan {
+        format: FORMAT,
+        operation: scene.request.operation,
+        chain: scene.chain.name.clone(),
+        chain_id: scene.chain.chain_id.clone(),
+        targets: scene.members.iter().map(|one| (one.service.id.to_string(), one.target.clone())).collect(),
+        power: scene.power_view(),
+        stages: stages(scene),
+        notices: verdict.findings.clone(),
+        accepted: verdict.accepted.clone(),
+        left_out: scene.left_out.clone(),
+        allow_missing: AllowMissing {
+            hosts: scene.allowed_hosts(),
+            power: scene.powers.share(scene.request.allow_missing_percent),
+        },
+        agreement: agreement(scene),
+        block_time_ms: u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX),
+    };
+    needs::settle(&mut plan);
+    plan
+}
+
+fn stages(scene: &Scene<'_>) -> Vec<Stage> {
+    match scene.request.operation {
+        Operation::Halt => halt::stages(scene),
+        Operation::Start => start::stages(scene),
+        Operation::CoordinatedRestart => [halt::stages(scene), start::stages(scene)].concat(),
+    }
+}
+
+fn agreement(scene: &Scene<'_>) -> Agreement {
+    let Scene { request, situation, .. } = scene;
+    Agreement {
+        chain_id: scene.chain.chain_id.clone(),
+        genesis: scene.genesis(),
+        last: situation.last.clone().filter(|_| !situation.advancing),
+        operation: request.operation.words().into(),
+        wal: "keep".into(),
+        at_ms: request.at_ms,
+        start_at_ms: request.start_at_ms,
+        ..Agreement::default()
+    }
+}

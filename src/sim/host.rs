@@ -137,7 +137,7 @@ impl Folders {
 
     /// Takes the locks that a running node holds on its databases; they end with the last copy of the files.
     pub fn lock_databases(&self) -> Result<[File; 2]> {
-        let lock = |database: &str| {
+        let lock = |database: &str| -> Result<File> {
             let path = self.home().join(format!("data/{database}.db/LOCK"));
             let file = File::create(&path).map_err(failed(path.display()))?;
             let busy = |error: rustix::io::Errno| failed(path.display())(error.into());

@@ -1,0 +1,233 @@
+//! The rules and what they say.
+
+use crate::model::plan::Severity::{Never, Note, Refusal, Warning};
+use crate::ops::rules::Check::{Each, Elsewhere, Fleet};
+use crate::ops::rules::Matters::{Always, AtStart, AtStop};
+use crate::ops::rules::{Rule, each, fleet};
+
+macro_rules! rule {
+    ($name:literal, $severity:expr, $matters:expr, $check:expr, $text:literal, $next:literal, $about:literal) => {
+        Rule {
+            name: $name,
+            severity: $severity,
+            text: $text,
+            next: $next,
+            about: $about,
+            matters: $matters,
+            check: $check,
+        }
+    };
+}
+
+// One rule: name, severity, where it matters and its check; what it says; what to do; why.
+#[rustfmt::skip]
+pub(super) static ALL: &[Rule] = &[
+    rule!(
+        "one-signer", Never, AtStart, Fleet(fleet::one_signer),
+        "two live signers for one consensus key",
+        "stop one of them for good and remove its key; then try again",
+        "Two nodes that sign with one key sign two different blocks sooner or later, and the validator is tombstoned. \
+         Nodes with a local key file for the same address, running or to be started, are two signers, and so is a \
+         local key beside a remote signer for it; any number of nodes behind remote signers count as one, because the \
+         remote signer decides. It can't be overruled."
+    ),
+    rule!(
+        "signer-pair", Never, AtStart, Each(each::signer_pair),
+        "a consensus key without its signer state, or a state without its key",
+        "find the missing file (a backup never replaces a newer state); a start now would make a new key or forget votes",
+        "CometBFT that finds no key makes a new one and overwrites the signer's state; one that finds no state may sign \
+         again what it has signed. Either ends in a double sign. Nodes with a remote signer keep both elsewhere and are \
+         not asked. It can't be overruled."
+    ),
+    rule!(
+        "chain-id", Refusal, Always, Each(each::chain_id),
+        "the node is on another chain than the inventory says",
+        "correct chain, unit, home or rpc of this host in the inventory",
+        "The node's RPC reports another chain id than the inventory has for it: the wrong host, the wrong unit or the \
+         wrong port. Acting on it would stop or start a node of another chain."
+    ),
+    rule!(
+        "outside-systemd", Refusal, AtStart, Each(each::outside_systemd),
+        "a process works on the node's home outside its unit",
+        "stop that process by hand, or name the right unit in the inventory",
+        "The node was started by hand, in a terminal or by another unit. Stopping the unit would leave it alive, and \
+         starting the unit would make it a second one."
+    ),
+    rule!(
+        "unreadable", Refusal, AtStart, Each(each::unreadable),
+        "config, key or signer state can't be read",
+        "see why (rights, a damaged file, a wrong home in the inventory) and try again",
+        "What can't be read can't be checked: whether key and state are both there, whether the node would refuse to \
+         start, whose power it is."
+    ),
+    rule!(
+        "double-sign-check", Refusal, AtStart, Each(each::double_sign_check),
+        "double_sign_check_height would keep the node from starting",
+        "set double_sign_check_height = 0 in config.toml for the restart",
+        "A node with double_sign_check_height N refuses to start when its own signature is in one of the last N blocks. \
+         After a stop of all nodes no block has come since, so every one of them would refuse, and the chain would stay \
+         down. The value 1 did nothing before CometBFT 0.38.25, 0.39.4 and 0.40."
+    ),
+    rule!(
+        "halt-height", Refusal, AtStart, Each(each::halt_height),
+        "halt-height is left set",
+        "set halt-height = 0 in app.toml",
+        "The application stops at this height, or at once if it is past it. It is usually left over from a planned halt."
+    ),
+    rule!(
+        "halt-time", Refusal, AtStart, Each(each::halt_time),
+        "halt-time is left set",
+        "set halt-time = 0 in app.toml",
+        "The application stops at the first block after this time, or at once if it is past. It is usually left over \
+         from a planned halt."
+    ),
+    rule!(
+        "disk", Refusal, AtStart, Each(each::disk),
+        "the disk that holds the home is full, or nearly",
+        "make room on it first",
+        "A node that can't write stops in the middle of a block and may leave an empty signer's state. From 97 % or under \
+         500 MB a start is refused; from 85 % it is worth a look."
+    ),
+    rule!(
+        "clock", Refusal, AtStart, Each(each::clock),
+        "the host's clock is off, or isn't synchronised",
+        "look at chronyc tracking or timedatectl on the host",
+        "Block times come from the validators' clocks. The offset is measured over SSH, and what the measurement itself \
+         may be wrong by is taken off: over 1 s a start is refused, over 250 ms it is worth a look."
+    ),
+    rule!(
+        "unit-missing", Refusal, AtStart, Each(each::unit_missing),
+        "systemd has no such unit, or it is masked",
+        "correct the unit in the inventory, or unmask it",
+        "A unit that isn't loaded can't be started."
+    ),
+    rule!(
+        "held", Refusal, AtStart, Each(each::held),
+        "a hold of fleet keeps the unit down",
+        "finish the operation that set it: fleet runs list",
+        "While data is restored, rolled back or moved, a file in /var/lib/fleet/hold keeps the unit from starting, across \
+         reboots too. It is removed by the last step of that operation."
+    ),
+    rule!(
+        "quorum", Refusal, Always, Elsewhere,
+        "a stop would take the voting power online under the quorum",
+        "take fewer hosts at once, or wait until the others vote again",
+        "Outside a declared halt the power that votes stays at the quorum or above at every point of a plan. A halt and a \
+         coordinated restart declare that the chain stops."
+    ),
+    rule!(
+        "unproven", Never, Always, Elsewhere,
+        "a step of the plan changes something without proof",
+        "report it: no plan of fleet should have such a step",
+        "What is stopped is proven stopped, and what is started was proven stopped just before. It can't be overruled."
+    ),
+    rule!(
+        "nothing-to-do", Never, Always, Elsewhere,
+        "there is no node to act on",
+        "see what is selected: fleet inventory show",
+        "None of the selected hosts runs a node of the chain, or all that do may be missing and are."
+    ),
+    rule!(
+        "silent", Warning, Always, Each(each::silent),
+        "a host gave no facts",
+        "see why it doesn't answer: fleet status; or go on without it: --allow-missing",
+        "The host couldn't be reached, or root rights couldn't be had, so nothing of it was checked. It stays in the plan, \
+         and nothing is changed anywhere unless it can be armed, or may be missing. A node that wasn't checked is not started."
+    ),
+    rule!(
+        "needs-others", Warning, Always, Elsewhere,
+        "the hosts of this plan don't hold the quorum",
+        "agree with the others on the agreement's digest and the times",
+        "Blocks come only when more than two thirds of the voting power votes. This plan holds less, so the rest must \
+         come from hosts it leaves alone, or from other operators."
+    ),
+    rule!(
+        "order-unknown", Warning, Always, Elsewhere,
+        "voting powers are unknown, so the order of starts is",
+        "put a sentry or full node into the plan: it is started first and asked",
+        "Validators are started by voting power. Powers come from the chain, else from the last gather, else from a node \
+         without power that is started first; here none of them is at hand."
+    ),
+    rule!(
+        "allow-missing", Warning, Always, Fleet(fleet::allow_missing),
+        "a share of an unknown power allows nothing",
+        "name the hosts that may be missing: --allow-missing",
+        "A share of the voting power can be allowed to be missing only where powers are known."
+    ),
+    rule!(
+        "genesis", Warning, AtStart, Fleet(fleet::genesis),
+        "not all nodes have the same genesis",
+        "compare the genesis files; how they are written doesn't matter, what they say does",
+        "Genesis files are compared by content: order of keys and white space don't matter. A node with another genesis \
+         is on another chain from the first block on."
+    ),
+    rule!(
+        "app-version", Warning, AtStart, Fleet(fleet::app_version),
+        "not all nodes run the same version",
+        "see which one is right before they start",
+        "Different versions of an application may compute different app hashes, and then the chain splits or stops."
+    ),
+    rule!(
+        "watchdog", Warning, AtStop, Each(each::watchdog),
+        "something else may start the node by itself",
+        "switch it off while the chain is down",
+        "monit, a cron line or a timer may start a node in the middle of a halt. Every node is proven stopped again just \
+         before the first start."
+    ),
+    rule!(
+        "kill-mode", Warning, AtStop, Each(each::kill_mode),
+        "a stop may leave the node alive behind cosmovisor",
+        "set KillMode=mixed or control-group in the unit",
+        "With KillMode=process or none systemd ends cosmovisor only; the node it runs may live on and sign. The stop is \
+         proven by the processes, so it would be reported as not stopped."
+    ),
+    rule!(
+        "adaptive-sync", Warning, AtStart, Each(each::adaptive_sync),
+        "adaptive_sync is on for a validator",
+        "set adaptive_sync = false in [blocksync] of config.toml",
+        "With adaptive_sync a validator takes blocks by block sync while it takes part in consensus, and may equivocate."
+    ),
+    rule!(
+        "unit-enabled", Warning, AtStart, Each(each::unit_enabled),
+        "the unit won't come back after a reboot",
+        "systemctl enable it on the host, if it should",
+        "The unit isn't enabled, so a reboot leaves the node down."
+    ),
+    rule!(
+        "consensus-failure", Note, Always, Each(each::consensus_failure),
+        "the node's consensus has stopped, though its process lives",
+        "only a restart of the node helps; first see in its log why",
+        "After CONSENSUS FAILURE the process goes on, RPC and P2P answer, and the unit is active, but the node takes no \
+         part in consensus any more."
+    ),
+    rule!(
+        "already-running", Note, Always, Fleet(fleet::already_running),
+        "a service runs already",
+        "nothing; fleet restart --coordinated would stop it first",
+        "A start leaves alone what runs."
+    ),
+    rule!(
+        "no-power", Note, Always, Each(each::no_power),
+        "a validator by its role has no voting power",
+        "see whether it is jailed, or its key is the wrong one",
+        "The inventory says validator, but its address isn't in the validator set. It is started after those that are."
+    ),
+    rule!(
+        "unattributed", Note, Always, Fleet(fleet::unattributed),
+        "a validator's address is unknown",
+        "nothing; its power is counted once it answers",
+        "Power is assigned by consensus addresses. One that was never seen can't be told from foreign power."
+    ),
+    rule!(
+        "cosmovisor", Note, AtStart, Each(each::cosmovisor),
+        "cosmovisor stands in front of the node",
+        "nothing",
+        "cosmovisor starts the node as its child, and may switch its binary at an upgrade height."
+    ),
+    rule!(
+        "remote-signer", Note, AtStart, Each(each::remote_signer),
+        "a remote signer holds the node's key",
+        "see that the remote signer runs",
+        "The node's own key and state files don't count; whoever runs the remote signer keeps it from signing twice."
+    ),
+];
