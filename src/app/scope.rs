@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
-use crate::model::inventory::{Inventory, Role};
+use crate::model::inventory::{Host, Inventory, Role};
 use crate::model::selector::select;
 
 /// One chain and the hosts selected of it.
@@ -35,6 +35,12 @@ pub fn scope(inventory: &Inventory, selector: Option<&str>) -> Result<Scope> {
         return Err(error.hint("see what runs where: fleet inventory show"));
     }
     Ok(Scope { chain, hosts })
+}
+
+/// Every host that runs a service of the chain.
+pub fn hosts_of(inventory: &Inventory, chain: &str) -> Vec<String> {
+    let runs = |host: &&Host| host.services.iter().any(|service| service.chain.as_deref() == Some(chain));
+    inventory.hosts.iter().filter(runs).map(|host| host.name.clone()).collect()
 }
 
 fn one_chain(inventory: &Inventory, selector: Option<&str>, hosts: &[String]) -> Result<String> {

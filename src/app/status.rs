@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use crate::app::context::Context;
 use crate::app::gather::gather;
-use crate::app::operate::hosts_of;
+use crate::app::scope::hosts_of;
 use crate::chain::verdict::{Identities, diagnose};
 use crate::cli::{Output, StatusArgs};
 use crate::error::Result;
