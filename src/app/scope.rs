@@ -52,15 +52,15 @@ fn one_chain(inventory: &Inventory, selector: Option<&str>, hosts: &[String]) ->
         .filter_map(|service| service.chain.as_deref())
         .collect();
     let candidates = if named.is_empty() { of_hosts } else { named };
-    let mut names = candidates.iter();
-    match (names.next(), names.next()) {
+    let mut each = candidates.iter();
+    match (each.next(), each.next()) {
         (Some(one), None) => Ok((*one).to_owned()),
         (None, _) => Err(Error::usage("none of the selected hosts runs a node of a chain")
             .hint("see what runs where: fleet inventory show")),
         _ => {
-            let names: Vec<&str> = candidates.iter().copied().collect();
-            Err(Error::usage(format!("which chain is meant? these hosts run {}", names.join(" and ")))
-                .hint(format!("name one: -l 'chain:{}'", names[0])))
+            let all: Vec<&str> = candidates.iter().copied().collect();
+            Err(Error::usage(format!("which chain is meant? these hosts run {}", all.join(" and ")))
+                .hint(format!("name one: -l 'chain:{}'", all[0])))
         }
     }
 }

@@ -73,16 +73,16 @@ pub(super) async fn look(prober: &dyn Prober, check: Check, target: &Target, bas
 }
 
 async fn connected(prober: &dyn Prober, target: &Target) -> Result<Look, Fault> {
-    let status = parse(rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
+    let status = parse(&rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
     if status.chain_id != target.chain_id {
         return Ok(Look::Not(format!("is on chain {}, not {}", status.chain_id, target.chain_id)));
     }
-    let peers = parse(rpc_body(prober, target, RpcQuery::NetInfo).await?, rpc::net_info)?;
+    let peers = parse(&rpc_body(prober, target, RpcQuery::NetInfo).await?, rpc::net_info)?;
     Ok(if peers.is_empty() { Look::Not("has no peers yet".into()) } else { Look::Holds { height: None } })
 }
 
 async fn new_block(prober: &dyn Prober, target: &Target, baseline: u64) -> Result<Look, Fault> {
-    let status = parse(rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
+    let status = parse(&rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
     Ok(if status.height > baseline {
         Look::Holds { height: Some(status.height) }
     } else {
@@ -102,8 +102,8 @@ pub(super) async fn rpc_body(prober: &dyn Prober, target: &Target, query: RpcQue
 }
 
 /// Reads an RPC body; what can't be read is a fault of the answer.
-pub(super) fn parse<T>(body: Vec<u8>, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Fault> {
-    read(&body).map_err(|reason| Fault::answer(&reason))
+pub(super) fn parse<T>(body: &[u8], read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Fault> {
+    read(body).map_err(|reason| Fault::answer(&reason))
 }
 
 /// Looks until the check holds or time is up. No answer at the end is unknown, never failed.

@@ -22,8 +22,8 @@ impl Waiting {
     pub async fn new(link: Arc<Link>, script: Script) -> Result<Self, Fault> {
         let mut waiting = Self { script, _link: link };
         match waiting.line().await? {
-            line if line == "armed" => Ok(waiting),
-            line => Err(Fault::answer(line.strip_prefix("refused=").unwrap_or(&line))),
+            said if said == "armed" => Ok(waiting),
+            said => Err(Fault::answer(said.strip_prefix("refused=").unwrap_or(&said))),
         }
     }
 

@@ -27,5 +27,3 @@ pub const PROBE_HTTP: &str = script!("probe_http.sh");
 pub const ACT: &str = script!("act.sh");
 /// A stop that waits.
 pub const ARM: &str = script!("arm.sh");
-/// Tells the time, again and again.
-pub const CLOCK: &str = script!("clock.sh");
