@@ -45,10 +45,9 @@ fn path(places: &Places, chain_id: &str) -> PathBuf {
 /// A chain id as one harmless file name; two ids never share one.
 fn file_name(chain_id: &str) -> String {
     let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    let written = chain_id.bytes().map(|byte| match harmless(&byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02x}"),
-    });
+    let written = chain_id
+        .bytes()
+        .map(|byte| if harmless(&byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") });
     written.collect()
 }
 

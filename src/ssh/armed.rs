@@ -50,7 +50,7 @@ impl Armed for Waiting {
             .and_then(|ns| ns.parse().ok())
             .ok_or_else(|| Fault::answer(&format!("no clock: {line}")))?;
         Ok(ClockSample {
-            offset_ms: (host - (sent + received) / 2) as f64 / 1e6,
+            offset_ms: (host - i128::midpoint(sent, received)) as f64 / 1e6,
             rtt_ms: (received - sent) as f64 / 1e6,
         })
     }

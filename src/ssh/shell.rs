@@ -57,13 +57,13 @@ pub async fn run_script(
 ) -> Result<Output, LinkError> {
     let framed = Framed::new(r#become, script, args)?;
     let output = link.run(framed.command, framed.text.as_bytes(), bound).await?;
-    unframe(link.name(), &framed, output)
+    unframe(link.name(), &framed, &output)
 }
 
 /// What stands between the marks; no end mark means that nobody knows what came of it.
-fn unframe(host: &str, framed: &Framed, output: Output) -> Result<Output, LinkError> {
+fn unframe(host: &str, framed: &Framed, output: &Output) -> Result<Output, LinkError> {
     let Some(from) = find_line(&output.stdout, framed.begin.as_bytes()) else {
-        return Err(refused(host, &output));
+        return Err(refused(host, output));
     };
     let stderr = match find_line(&output.stderr, framed.begin.as_bytes()) {
         Some(at) => output.stderr[at..].to_vec(),
@@ -183,14 +183,14 @@ mod tests {
     fn noise_around_the_frame_is_dropped_and_the_status_is_the_scripts() {
         let framed = Framed::new(Become::None, "true", &[]).unwrap();
         let text = format!("banner\n{}\none\ntwo\n\n{} 7\n", framed.begin, framed.end);
-        let inside = unframe("h", &framed, output(&text)).unwrap();
+        let inside = unframe("h", &framed, &output(&text)).unwrap();
         assert_eq!((inside.stdout, inside.exit), (b"one\ntwo\n".to_vec(), Exit::Code(7)));
     }
 
     #[test]
     fn without_an_end_mark_nobody_knows() {
         let framed = Framed::new(Become::None, "true", &[]).unwrap();
-        let error = unframe("h", &framed, output(&format!("{}\none\n", framed.begin))).unwrap_err();
+        let error = unframe("h", &framed, &output(&format!("{}\none\n", framed.begin))).unwrap_err();
         assert_eq!(error.kind, LinkErrorKind::Lost);
         assert_eq!(error.partial.unwrap().stdout, b"one\n");
     }
@@ -201,7 +201,7 @@ mod tests {
             let framed = Framed::new(Become::None, "for a; do printf '<%s>' \"$a\"; done", &[arg, "end"]).unwrap();
             let child = std::process::Command::new("/bin/sh").arg("-c").arg(&framed.text).output().unwrap();
             let inside =
-                unframe("h", &framed, Output { stdout: child.stdout, stderr: child.stderr, exit: Exit::Code(0) });
+                unframe("h", &framed, &Output { stdout: child.stdout, stderr: child.stderr, exit: Exit::Code(0) });
             assert_eq!(String::from_utf8(inside.unwrap().stdout).unwrap(), format!("<{arg}><end>"));
         }
         assert!(Framed::new(Become::None, "true", &["a\0b"]).is_err());
