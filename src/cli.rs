@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Operates a fleet of bare-metal blockchain validators over plain SSH.
 ///
-/// Nothing is installed on the hosts, and none of today's commands changes anything there.
+/// Nothing is installed on the hosts. What fleet leaves there: leases in /run/fleet, the lock's record and the steps it
+/// saw in /var/lib/fleet (the last 20 runs), nothing else.
 #[derive(Debug, Parser)]
 #[command(name = "fleet", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 #[command(
@@ -71,20 +72,55 @@ pub enum Color {
 pub enum Command {
     /// Show what every host and chain is doing, and why a chain stands
     Status(StatusArgs),
+    /// Run a command on hosts and fold equal answers
+    Exec(ExecArgs),
+    /// Stop all selected nodes at one instant
+    Halt(HaltArgs),
+    /// Start nodes: needed services, sentries, then validators by voting power
+    Start(StartArgs),
+    /// Stop and start nodes, and watch for the first block
+    Restart(RestartArgs),
+    /// Go on with a run whose fleet died
+    Resume(ResumeArgs),
+    /// Take a dead run's lock off hosts (the last resort)
+    Unlock(UnlockArgs),
+    /// Show the locks that hosts hold
+    Lock {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: LockCommand,
+    },
     /// Check or show the inventory
     Inventory {
         /// Which.
         #[command(subcommand)]
         command: InventoryCommand,
     },
+    /// Show the SSH host keys of hosts and record them
+    Trust(TrustArgs),
+    /// List, show and report on past runs
+    Runs {
+        /// Which.
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
+    /// List the safety rules, or explain one
+    Rules {
+        /// The rule's name
+        rule: Option<String>,
+    },
+    /// Try fleet on simulated hosts: a chain that has stopped, and the way back
+    Demo(DemoArgs),
+    /// Serve simulated hosts until standard input ends
+    #[command(hide = true)]
+    Sim(SimArgs),
     /// Print a shell's completion script
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Serve simulated hosts until standard input ends
-    #[command(hide = true)]
-    Sim(SimArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// `fleet status`
@@ -97,6 +133,163 @@ pub struct StatusArgs {
     pub timeout: Duration,
 }
 
+/// `fleet exec`
+#[derive(Debug, Clone, Args)]
+pub struct ExecArgs {
+    /// Which hosts
+    pub selector: String,
+    /// The command; a single argument is taken as shell, several are quoted
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+    /// How long the command may take on a host
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME")]
+    pub timeout: Duration,
+    /// Run it as root, by the inventory's `become`
+    #[arg(long)]
+    pub sudo: bool,
+}
+
+/// How a plan is confirmed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfirmArgs {
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Go without asking if the plan has this digest
+    #[arg(long, value_name = "DIGEST")]
+    pub plan_digest: Option<String>,
+    /// Overrule a safety rule by its name (see 'fleet rules')
+    #[arg(long, value_name = "RULE")]
+    pub accept: Vec<String>,
+    /// What the run is for, shown to others who meet its lock
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// What a stop needs to know.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StopArgs {
+    /// Stop at this time, zone included: 2026-02-08T14:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Go on without these hosts if they can't be armed
+    #[arg(long, value_name = "SELECTOR")]
+    pub allow_missing: Option<String>,
+    /// Go on without hosts that can't be armed, up to this share of the voting power, e.g. 5%
+    #[arg(long, value_name = "SHARE")]
+    pub allow_missing_power: Option<String>,
+    /// Kill a unit that hasn't stopped after this long [default: never; it is reported]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub kill_after: Option<Duration>,
+    /// How long a unit may take to stop
+    #[arg(long, default_value = "90s", value_parser = duration, value_name = "TIME")]
+    pub stop_timeout: Duration,
+    /// Stop at once, without waiting for the quiet time after a block
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `fleet halt`
+#[derive(Debug, Clone, Args)]
+pub struct HaltArgs {
+    /// Which hosts [default: the validators and sentries of the one chain]
+    pub selector: Option<String>,
+    /// How to stop.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// How to confirm.
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+}
+
+/// `fleet start`
+#[derive(Debug, Clone, Args)]
+pub struct StartArgs {
+    /// Which hosts [default: the validators and sentries of the one chain]
+    pub selector: Option<String>,
+    /// Start at this time, zone included
+    #[arg(long, value_name = "TIME")]
+    pub start_at: Option<String>,
+    /// How to watch.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+    /// How to confirm.
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+}
+
+/// How long to wait for what follows a start.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
+    /// How long to wait for blocks
+    #[arg(long, default_value = "120s", value_parser = duration, value_name = "TIME")]
+    pub block_timeout: Duration,
+    /// How many blocks to watch once the chain advances
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub blocks: u32,
+}
+
+/// `fleet restart`
+#[derive(Debug, Clone, Args)]
+pub struct RestartArgs {
+    /// Which hosts [default: the validators and sentries of the one chain]
+    pub selector: Option<String>,
+    /// Stop all at once, prove it, start all: brings a stopped chain back
+    #[arg(long)]
+    pub coordinated: bool,
+    /// Start at this time, zone included: nobody starts before all have stopped
+    #[arg(long, value_name = "TIME")]
+    pub start_at: Option<String>,
+    /// How to stop.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// How to watch.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+    /// How to confirm.
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+}
+
+/// `fleet resume`
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// The run [default: the last one that isn't finished]
+    pub run: Option<String>,
+    /// Go on without hosts that don't answer
+    #[arg(long)]
+    pub give_up: bool,
+    /// Go without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `fleet unlock`
+#[derive(Debug, Clone, Args)]
+pub struct UnlockArgs {
+    /// Which hosts
+    pub selector: String,
+    /// The run whose lock it is, as 'fleet lock show' names it
+    #[arg(long, value_name = "RUN")]
+    pub run: String,
+    /// Go without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `fleet lock`
+#[derive(Debug, Clone, Subcommand)]
+pub enum LockCommand {
+    /// Show who holds which host
+    Show {
+        /// Only these hosts
+        selector: Option<String>,
+    },
+}
+
 /// `fleet inventory`
 #[derive(Debug, Clone, Subcommand)]
 pub enum InventoryCommand {
@@ -107,6 +300,47 @@ pub enum InventoryCommand {
         /// Only these hosts
         selector: Option<String>,
     },
+}
+
+/// `fleet trust`
+#[derive(Debug, Clone, Args)]
+pub struct TrustArgs {
+    /// Which hosts [default: all]
+    pub selector: Option<String>,
+    /// Record new keys without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Replace recorded keys that have changed; the old lines are kept beside
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `fleet runs`
+#[derive(Debug, Clone, Subcommand)]
+pub enum RunsCommand {
+    /// List the runs, newest first
+    List,
+    /// Show the events of a run
+    Show {
+        /// The run, or the start of its id
+        run: String,
+        /// Go on showing them as they come
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Show the plan and the outcome of a run
+    Report {
+        /// The run, or the start of its id
+        run: String,
+    },
+}
+
+/// `fleet demo`
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Keep the folder of the simulated hosts and say where it is
+    #[arg(long)]
+    pub keep: bool,
 }
 
 /// `fleet sim`

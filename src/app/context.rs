@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::app::load;
 use crate::cli::{Color, Global, Output};
 use crate::engine::{Clock as _, SystemClock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::{Places, powers};
 use crate::model::facts::{Facts, HostFacts};
 use crate::model::inventory::Inventory;
@@ -48,6 +48,11 @@ impl Context {
         std::io::stdout()
     }
 
+    /// Where people read while standard output is for a program.
+    pub fn for_people(&self) -> Box<dyn Write + Send> {
+        if self.global.output == Output::Text { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) }
+    }
+
     /// Columns of the terminal; 100 without one.
     pub fn width(&self) -> usize {
         rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| usize::from(size.ws_col)).clamp(60, 200)
@@ -80,6 +85,33 @@ impl Context {
         let newline = if text.ends_with('\n') { "" } else { "\n" };
         let _ = write!(out, "{text}{newline}");
         let _ = out.flush();
+    }
+
+    /// Prints rows as one JSON array, or as JSON Lines.
+    pub fn print_rows(&self, rows: impl Iterator<Item = serde_json::Value>) {
+        if self.global.output == Output::Jsonl {
+            rows.for_each(|row| self.print(&row.to_string()));
+        } else {
+            self.print(&serde_json::Value::Array(rows.collect()).to_string());
+        }
+    }
+
+    /// Asks a yes-or-no question; without a terminal it is an error.
+    pub fn yes_to(&self, question: &str) -> Result<bool> {
+        if !std::io::stdin().is_terminal() {
+            return Err(Error::usage("there is no terminal to ask on").hint("--yes goes on without asking"));
+        }
+        Ok(matches!(self.answer(&format!("{question} [y/N] "))?.as_str(), "y" | "Y" | "yes"))
+    }
+
+    /// What is typed after `prompt`.
+    pub fn answer(&self, prompt: &str) -> Result<String> {
+        let mut out = self.for_people();
+        let _ = write!(out, "{prompt}");
+        let _ = out.flush();
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map_err(|error| Error::usage(format!("standard input: {error}")))?;
+        Ok(line.trim().to_owned())
     }
 
     /// Keeps the greatest validator set of these facts for a time when no node answers.
