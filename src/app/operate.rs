@@ -10,11 +10,12 @@ use crate::app::gather::gather;
 use crate::app::scope::{Scope, hosts_of, scope};
 use crate::app::when::future_ms;
 use crate::app::{memory, signals, watch};
+use crate::chain::signer::committed;
 use crate::chain::verdict::diagnose;
 use crate::cli::{ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WatchArgs};
 use crate::engine::Ended;
 use crate::error::{Error, Kind, Result};
-use crate::model::facts::{Facts, HostFacts, NodeStatus};
+use crate::model::facts::{Facts, HostAnswer, HostFacts, NodeStatus};
 use crate::model::inventory::{Chain, ServiceId};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
@@ -98,7 +99,7 @@ async fn operate(context: &Context, asked: &Asked<'_>) -> Result<u8> {
     let hosts = hosts_of(&context.inventory, &scope.chain);
     let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), GATHER).await;
     let planned = plan(context, chain, &request, &facts).await?;
-    let baseline = statuses(chain, &facts).map(|status| status.height).max().unwrap_or(0);
+    let baseline = last_height(chain, &facts);
     confirm_and_run(context, asked, planned, baseline).await
 }
 
@@ -155,15 +156,23 @@ async fn plan(context: &Context, chain: &Chain, request: &Request, facts: &Facts
         .map_err(|refusal| Error::new(Kind::Refused, refusal_text(&refusal.findings, context.width())))
 }
 
+/// The greatest height that is known to be committed, by what nodes report and by what stopped signers have signed.
+fn last_height(chain: &Chain, facts: &Facts) -> u64 {
+    let signed = answers(facts).flat_map(|answer| answer.services.values()).filter_map(|one| committed(&one.signer));
+    statuses(chain, facts).map(|status| status.height).chain(signed).max().unwrap_or(0)
+}
+
 /// What the chain's nodes report.
 fn statuses<'a>(chain: &'a Chain, facts: &'a Facts) -> impl Iterator<Item = &'a NodeStatus> {
-    let answers = facts.hosts.values().filter_map(|host| match host {
-        HostFacts::Answered(answer) => Some(answer),
+    let services = answers(facts).flat_map(|answer| answer.services.values());
+    services.filter_map(|service| service.rpc.status.as_ref()).filter(|status| status.chain_id == chain.chain_id)
+}
+
+fn answers(facts: &Facts) -> impl Iterator<Item = &HostAnswer> {
+    facts.hosts.values().filter_map(|host| match host {
+        HostFacts::Answered(answer) => Some(&**answer),
         HostFacts::Silent(_) => None,
-    });
-    let statuses =
-        answers.flat_map(|answer| answer.services.values()).filter_map(|service| service.rpc.status.as_ref());
-    statuses.filter(|status| status.chain_id == chain.chain_id)
+    })
 }
 
 async fn confirm_and_run(context: &Context, asked: &Asked<'_>, planned: Planned, baseline: u64) -> Result<u8> {
@@ -194,7 +203,7 @@ async fn confirm_and_run(context: &Context, asked: &Asked<'_>, planned: Planned,
             }
             (Ended::Done, Some(args)) => {
                 watch::watch(context, &plan, args.blocks, interrupt).await;
-                return Ok(0);
+                return Ok(finished.exit);
             }
             _ => return Ok(finished.exit),
         }
