@@ -96,9 +96,7 @@ impl Run {
     async fn stages(&mut self) -> Ended {
         let first = self.log.state().done_stages.len();
         for index in first..self.plan.stages.len() {
-            let mut stage = self.plan.stages[index].clone();
-            let left_out: BTreeSet<ServiceId> = self.log.state().left_out.into_iter().collect();
-            stage.tasks.retain(|task| !left_out.contains(&task.service));
+            let stage = self.without_left_out(&self.plan.stages[index]);
             if let Some(ended) = self.leave_before(&stage) {
                 return ended;
             }
@@ -113,6 +111,14 @@ impl Run {
         }
         stage::look_again(self).await;
         Ended::Done
+    }
+
+    /// The stage without what the run goes on without.
+    pub(super) fn without_left_out(&self, stage: &Stage) -> Stage {
+        let left_out: BTreeSet<ServiceId> = self.log.state().left_out.into_iter().collect();
+        let mut stage = stage.clone();
+        stage.tasks.retain(|task| !left_out.contains(&task.service));
+        stage
     }
 
     /// Says what an interrupt leads to, so that nobody sends a second one for want of an answer.
@@ -138,8 +144,11 @@ impl Run {
     fn leave_before(&self, stage: &Stage) -> Option<Ended> {
         match *self.interrupt.borrow() {
             Interrupt::Gently(signal) if stage.safe_point => {
-                let touched = self.log.state().touched();
-                let text = if touched { "all steps that were begun are finished" } else { "nothing was changed" };
+                let text = match self.log.state().touched() {
+                    false => "nothing was changed",
+                    true if stage::observes_chain(stage) => stage::STARTED,
+                    true => "all steps that were begun are finished",
+                };
                 Some(Ended::Interrupted(signal, text.into()))
             }
             Interrupt::Now(signal) => Some(Ended::Interrupted(signal, format!("stopped before {}", stage.name))),
