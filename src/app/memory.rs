@@ -43,26 +43,26 @@ pub async fn geneses(context: &Context, facts: &Facts) -> BTreeMap<String, Strin
     let mut contents = BTreeMap::new();
     for (bytes, (host, path)) in places {
         let kept = context.places.cache.join("genesis").join(&bytes);
-        let content = match std::fs::read_to_string(&kept) {
-            Ok(content) if content.len() == 64 => Some(content),
+        let hash = match std::fs::read_to_string(&kept) {
+            Ok(hash) if hash.len() == 64 => Some(hash),
             _ => fetch(context, &host, path, &kept).await,
         };
-        contents.extend(content.map(|content| (bytes, content)));
+        contents.extend(hash.map(|hash| (bytes, hash)));
     }
     contents
 }
 
 async fn fetch(context: &Context, host: &str, path: String, kept: &std::path::Path) -> Option<String> {
     let Ok(Answer::Body(body)) = context.transport.probe(host, &Probe::Genesis { path }).await else { return None };
-    let content = content_hash(&body).ok()?;
+    let hash = content_hash(&body).ok()?;
     if let Some(folder) = kept.parent()
         && std::fs::create_dir_all(folder).is_ok()
         && let Ok(mut file) = tempfile::NamedTempFile::new_in(folder)
-        && std::io::Write::write_all(&mut file, content.as_bytes()).is_ok()
+        && std::io::Write::write_all(&mut file, hash.as_bytes()).is_ok()
     {
         let _ = file.persist(kept);
     }
-    Some(content)
+    Some(hash)
 }
 
 /// Every service of every host that answered.
