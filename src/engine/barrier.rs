@@ -325,7 +325,11 @@ async fn settle(run: &Run, target: &Target, until: Deadline) -> (Outcome, Option
 }
 
 fn finish(run: &Run, index: usize, stage: &Stage, fired: Vec<Fired>) -> Result<(), Ended> {
-    if let Some(height) = fired.iter().filter_map(|one| committed(&one.signer)).max() {
+    let signed = fired.iter().filter_map(|one| match one.signer {
+        SignerFacts::State(state) => Some(state.may_be_committed()),
+        _ => None,
+    });
+    if let Some(height) = signed.max() {
         run.emit(What::Baseline { height });
     }
     let stops: Vec<StopTime> = fired.into_iter().filter_map(|one| one.stop).collect();
@@ -333,15 +337,6 @@ fn finish(run: &Run, index: usize, stage: &Stage, fired: Vec<Fired>) -> Result<(
         run.emit(What::StopTimes { stops });
     }
     super::stage::conclude(run, index, stage)
-}
-
-/// The greatest height that may be committed by what a signer has signed: a precommit may have completed its block.
-fn committed(signer: &SignerFacts) -> Option<u64> {
-    match signer {
-        SignerFacts::State(state) if state.step >= 3 => Some(state.height),
-        SignerFacts::State(state) => Some(state.height.saturating_sub(1)),
-        _ => None,
-    }
 }
 
 /// Waits until the operator wants to leave, gently or not.

@@ -7,10 +7,11 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::chain::rpc;
 use crate::engine::barrier::{interrupted_now, order};
 use crate::engine::check::{self, SETTLE};
 use crate::engine::run::{Ended, Interrupt, Run};
-use crate::engine::{Fault, holds};
+use crate::engine::{Fault, RpcQuery, holds};
 use crate::model::event::{Outcome, What};
 use crate::model::facts::Validator;
 use crate::model::inventory::ServiceId;
@@ -193,12 +194,28 @@ async fn look(run: &Run, target: &Target, step: &Step) -> Result<check::Look, Fa
 }
 
 async fn observe(run: &Run, target: &Target, step: &Step, until: Instant) -> Outcome {
+    if step.verify == Check::NewBlock && run.state().baseline == 0 {
+        first_height(run, target, until).await;
+    }
     let baseline = run.state().baseline;
     let (outcome, height) = check::settle(&*run.transport, step.verify, target, baseline, until).await;
     if let Some(height) = height {
         run.emit(What::Block { service: target.service.clone(), height, signed: None, total: None });
     }
     outcome
+}
+
+/// Where nobody knew the last height, the first one that a node reports is no new block.
+async fn first_height(run: &Run, target: &Target, until: Instant) {
+    while Instant::now() < until {
+        let ask = timeout_at(until, check::rpc_body(&*run.transport, target, RpcQuery::Status));
+        if let Ok(Ok(body)) = ask.await
+            && let Ok(status) = rpc::status(&body)
+        {
+            return run.emit(What::Baseline { height: status.height });
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Ends a stage by what its tasks came to.
