@@ -10,11 +10,12 @@ use crate::app::gather::gather;
 use crate::app::scope::{Scope, hosts_of, scope};
 use crate::app::when::future_ms;
 use crate::app::{memory, signals, watch};
+use crate::chain::signer::committed;
 use crate::chain::verdict::diagnose;
 use crate::cli::{ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WatchArgs};
 use crate::engine::Ended;
 use crate::error::{Error, Kind, Result};
-use crate::model::facts::{Facts, NodeStatus, SignerFacts};
+use crate::model::facts::{Facts, NodeStatus};
 use crate::model::inventory::{Chain, Inventory, ServiceId};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
@@ -158,10 +159,7 @@ async fn plan(context: &Context, chain: &Chain, request: &Request, facts: &Facts
 /// nobody tells.
 fn baseline(inventory: &Inventory, chain: &Chain, facts: &Facts) -> u64 {
     let of_chain = |id: &ServiceId| inventory.service(id).is_some_and(|one| one.chain.as_ref() == Some(&chain.name));
-    let signed = facts.services().filter_map(|(id, service)| match service.signer {
-        SignerFacts::State(state) if of_chain(&id) => Some(state.may_be_committed()),
-        _ => None,
-    });
+    let signed = facts.services().filter(|(id, _)| of_chain(id)).filter_map(|(_, service)| committed(&service.signer));
     statuses(chain, facts).map(|status| status.height).chain(signed).max().unwrap_or(0)
 }
 
@@ -199,7 +197,7 @@ async fn confirm_and_run(context: &Context, asked: &Asked<'_>, planned: Planned,
             }
             (Ended::Done, Some(args)) => {
                 watch::watch(context, &plan, args.blocks, interrupt).await;
-                return Ok(0);
+                return Ok(finished.exit);
             }
             _ => return Ok(finished.exit),
         }

@@ -266,13 +266,6 @@ pub struct SignerState {
     pub step: u8,
 }
 
-impl SignerState {
-    /// The greatest height that may be committed by what was signed: a precommit may have completed its block.
-    pub const fn may_be_committed(self) -> u64 {
-        if self.step >= 3 { self.height } else { self.height.saturating_sub(1) }
-    }
-}
-
 /// What a node's RPC answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RpcFacts {
