@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("model", &["model"]),
     ("chain", &["chain", "model"]),
     ("ops", &["ops", "chain", "model"]),
-    ("engine", &["engine", "model"]),
+    ("engine", &["engine", "chain", "model"]),
     ("ssh", &["ssh", "engine", "model"]),
     ("journal", &["journal", "engine", "model"]),
     ("store", &["store", "engine", "model"]),

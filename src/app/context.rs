@@ -7,8 +7,7 @@ use crate::app::load;
 use crate::cli::{Color, Global, Output};
 use crate::engine::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
-use crate::journal::{Places, powers};
-use crate::model::facts::{Facts, HostFacts};
+use crate::journal::Places;
 use crate::model::inventory::Inventory;
 use crate::ssh::Links;
 use crate::ssh::transport::SshTransport;
@@ -48,27 +47,26 @@ impl Context {
         std::io::stdout()
     }
 
+    /// Standard error.
+    #[allow(clippy::unused_self)]
+    pub fn err(&self) -> std::io::Stderr {
+        std::io::stderr()
+    }
+
     /// Where people read while standard output is for a program.
     pub fn for_people(&self) -> Box<dyn Write + Send> {
         if self.global.output == Output::Text { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) }
     }
 
     /// Columns of the terminal; 100 without one.
+    #[allow(clippy::unused_self)]
     pub fn width(&self) -> usize {
-        rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| usize::from(size.ws_col)).clamp(60, 200)
+        width()
     }
 
     /// Whether to use colour on standard output.
     pub fn color(&self) -> bool {
-        match self.global.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                self.global.output == Output::Text
-                    && std::io::stdout().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none()
-            }
-        }
+        colored(self.global.color, self.global.output)
     }
 
     /// The selector of a command: its own argument and `--limit` together.
@@ -113,20 +111,20 @@ impl Context {
         std::io::stdin().read_line(&mut line).map_err(|error| Error::usage(format!("standard input: {error}")))?;
         Ok(line.trim().to_owned())
     }
+}
 
-    /// Keeps the greatest validator set of these facts for a time when no node answers.
-    pub fn remember_powers(&self, chain_id: &str, facts: &Facts) {
-        let answered = facts.hosts.values().filter_map(|host| match host {
-            HostFacts::Answered(host) => Some(host),
-            HostFacts::Silent(_) => None,
-        });
-        let sets = answered.flat_map(|host| host.services.values()).filter_map(|service| {
-            let of_chain = service.rpc.status.as_ref().is_some_and(|status| status.chain_id == chain_id);
-            service.rpc.validators.as_ref().filter(|_| of_chain)
-        });
-        if let Some(set) = sets.max_by_key(|set| set.height) {
-            // A cache that can't be written costs only its use in a later outage.
-            let _ = powers::store(&self.places, chain_id, set);
+/// Columns of the terminal; 100 without one.
+pub fn width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| usize::from(size.ws_col)).clamp(60, 200)
+}
+
+/// Whether to use colour on standard output.
+pub fn colored(color: Color, output: Output) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            output == Output::Text && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
         }
     }
 }

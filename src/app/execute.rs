@@ -6,11 +6,12 @@ use tokio::sync::watch;
 
 use crate::app::context::Context;
 use crate::app::screen::Screen;
-use crate::engine::{Ended, Identity, Interrupt, Log, Run, SystemClock};
+use crate::engine::{Ended, Identity, Interrupt, Log, Missing, Run, SystemClock};
 use crate::error::{Error, Kind, Result};
-use crate::journal::RunDir;
+use crate::journal::Journal;
 use crate::model::event::{RunState, What};
 use crate::model::plan::{Operation, Plan};
+use crate::render::words::seconds;
 
 /// How a run ended, and with which exit code.
 pub struct Finished {
@@ -20,59 +21,43 @@ pub struct Finished {
     pub exit: u8,
 }
 
-/// Carries a confirmed plan out as a new run.
+/// Where a run begins.
+pub struct Begin {
+    /// Its journal.
+    pub journal: Journal,
+    /// What has happened already.
+    pub state: RunState,
+    /// The greatest height known; 0 when none is.
+    pub baseline: u64,
+    /// For what, for others who meet its lock.
+    pub reason: Option<String>,
+}
+
+impl Begin {
+    /// A new run.
+    pub fn new(context: &Context, plan: &Plan, baseline: u64, reason: Option<&str>) -> Result<Self> {
+        let journal = Journal::create(&context.places, plan, context.now_ms())?;
+        Ok(Self { journal, state: RunState::default(), baseline, reason: reason.map(Into::into) })
+    }
+}
+
+/// Carries a confirmed plan out, from where `begin` stands.
 pub async fn run(
     context: &Context,
     plan: &Plan,
-    reason: Option<&str>,
-    baseline: u64,
+    begin: Begin,
     interrupt: watch::Receiver<Interrupt>,
 ) -> Result<Finished> {
-    let directory = RunDir::create(&context.places, plan)?;
-    let identity = Identity {
-        run: directory.id().to_owned(),
-        owner: owner(),
-        reason: reason.map_or_else(|| format!("{} of {}", plan.operation.words(), plan.chain_id), Into::into),
+    let run_id = begin.journal.run().id().to_owned();
+    let reason = begin.reason.unwrap_or_else(|| format!("{} of {}", plan.operation.words(), plan.chain_id));
+    let identity = Identity { run: run_id.clone(), owner: owner(), reason };
+    let first = if begin.state.run.is_empty() {
+        What::RunStarted { run: run_id.clone(), digest: plan.digest().to_string(), owner: identity.owner.clone() }
+    } else {
+        What::Resumed { owner: identity.owner.clone() }
     };
-    let started = What::RunStarted {
-        run: identity.run.clone(),
-        digest: plan.digest().to_string(),
-        owner: identity.owner.clone(),
-    };
-    go(context, plan, identity, directory, RunState::default(), baseline, interrupt, started).await
-}
-
-/// Goes on with a run whose fleet died.
-pub async fn resume(
-    context: &Context,
-    directory: RunDir,
-    plan: &Plan,
-    state: RunState,
-    interrupt: watch::Receiver<Interrupt>,
-) -> Result<Finished> {
-    let identity = Identity {
-        run: directory.id().to_owned(),
-        owner: owner(),
-        reason: format!("{} of {}", plan.operation.words(), plan.chain_id),
-    };
-    let (baseline, resumed) = (state.baseline, What::Resumed { owner: identity.owner.clone() });
-    go(context, plan, identity, directory, state, baseline, interrupt, resumed).await
-}
-
-#[allow(clippy::too_many_arguments)] // each is a thing of its own; two callers
-async fn go(
-    context: &Context,
-    plan: &Plan,
-    identity: Identity,
-    directory: RunDir,
-    state: RunState,
-    baseline: u64,
-    interrupt: watch::Receiver<Interrupt>,
-    first: What,
-) -> Result<Finished> {
-    let screen = Screen::new(context, plan);
-    let run_id = identity.run.clone();
-    let log = Arc::new(Log::new(Box::new(directory), screen.sink(), state));
+    let screen = Screen::new(context, plan, begin.state.clone());
+    let log = Arc::new(Log::new(Box::new(begin.journal), screen.sink(), begin.state));
     log.intend(context.now_ms(), first)
         .map_err(|reason| Error::failed(reason).hint("make room or set XDG_STATE_HOME; nothing was changed"))?;
     let mut run = Run {
@@ -82,19 +67,19 @@ async fn go(
         log: Arc::clone(&log),
         clock: Arc::new(SystemClock),
         interrupt,
-        baseline,
+        baseline: begin.baseline,
     };
     let ended = run.execute().await;
     let (kind, summary, next) = words(plan, &run_id, &ended, &log.state());
     let exit = kind.map_or(0, Kind::exit_code);
     log.emit(context.now_ms(), What::RunEnded { exit, summary, next });
-    screen.finish();
+    screen.finish(plan);
     Ok(Finished { ended, exit })
 }
 
 /// The kind, the last line and what to do next.
 fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kind>, String, Option<String>) {
-    let resume = Some(format!("fleet resume {run}"));
+    let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
     match ended {
         Ended::Done => (None, done(plan, state), None),
         Ended::NoBlock(reason) => {
@@ -102,26 +87,25 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
             (Some(Kind::Failed), summary, Some("fleet status".into()))
         }
         Ended::Incomplete(reason) => (Some(Kind::Incomplete), reason.clone(), resume),
-        Ended::NotArmed(missing) => {
-            let names = missing.iter().map(|one| one.service.to_string()).collect::<Vec<_>>().join(", ");
-            let next = format!("reach {names} and try again, or go on without: --allow-missing '{}'", hosts(missing));
-            (Some(Kind::NotArmed), format!("not armed: {names}; nothing was changed"), Some(next))
-        }
+        Ended::NotArmed(missing) => not_armed(plan, missing),
         Ended::Locked(reason) => {
             let next = "fleet lock show; wait for that run to end".into();
             (Some(Kind::Locked), format!("{reason}; nothing was changed"), Some(next))
         }
         Ended::Interrupted(signal, text) => {
-            let under_way = state.ended.is_none() && state.touched() && plan.operation != Operation::Halt;
+            let under_way = state.touched() && state.done_stages.len() < plan.stages.len();
             (Some(Kind::Interrupted(*signal)), format!("interrupted: {text}"), resume.filter(|_| under_way))
         }
     }
 }
 
-fn hosts(missing: &[crate::engine::Missing]) -> String {
+fn not_armed(plan: &Plan, missing: &[Missing]) -> (Option<Kind>, String, Option<String>) {
     let mut hosts: Vec<&str> = missing.iter().map(|one| one.service.host.as_str()).collect();
     hosts.dedup();
-    hosts.join(",")
+    let (some, all) = (hosts.len(), plan.hosts().len());
+    let selector = hosts.join(" or ");
+    let next = format!("reach {selector} and try again, or go on without: --allow-missing '{selector}'");
+    (Some(Kind::NotArmed), format!("not armed: {some} of {all} hosts, nothing was changed"), Some(next))
 }
 
 fn done(plan: &Plan, state: &RunState) -> String {
@@ -134,11 +118,6 @@ fn done(plan: &Plan, state: &RunState) -> String {
         }
         _ => format!("done in {whole}"),
     }
-}
-
-#[allow(clippy::cast_precision_loss)] // ms of a run
-fn seconds(ms: i64) -> String {
-    format!("{:.1} s", ms as f64 / 1000.0)
 }
 
 /// `user@host` of whoever runs fleet.

@@ -7,12 +7,9 @@ use futures::future::{join, join_all};
 use tokio::time::timeout;
 
 use crate::chain::rpc;
-use crate::engine::{Answer, FactsTarget, Fault, Probe, Prober, RpcQuery};
-use crate::model::facts::{Facts, HostAnswer, HostFacts, RpcFacts, Silence, ValidatorSet};
+use crate::engine::{Answer, FactsTarget, Fault, Probe, Prober, RpcQuery, validators};
+use crate::model::facts::{Facts, HostAnswer, HostFacts, RpcFacts, Silence};
 use crate::model::inventory::{Host, Inventory};
-
-/// The most pages of 100 validators that are read.
-const PAGES: u32 = 20;
 
 /// Gathers from these hosts, each within `bound`.
 pub async fn gather(
@@ -106,18 +103,4 @@ async fn ask_rpc(prober: &dyn Prober, host: &str, address: Option<String>) -> Rp
         app: app.and_then(|body| rpc::abci_info(&body)).ok(),
         last_commit: commit.and_then(|body| rpc::commit(&body)).ok(),
     }
-}
-
-/// The whole validator set that a node reports, page by page.
-pub async fn validators(prober: &dyn Prober, host: &str, address: &str) -> Option<ValidatorSet> {
-    let mut pages = Vec::new();
-    for page in 1..=PAGES {
-        let probe = Probe::Rpc { address: address.to_owned(), query: RpcQuery::Validators(page) };
-        let Ok(Answer::Body(body)) = prober.probe(host, &probe).await else { return None };
-        pages.push(body);
-        if let Ok(set) = rpc::validators(&pages) {
-            return Some(set);
-        }
-    }
-    None
 }

@@ -22,9 +22,9 @@ pub async fn show(context: &Context, selector: Option<&str>) -> Result<u8> {
             context.print(&line);
         }
     } else {
-        let rows = told.iter().map(|(host, lock)| {
-            serde_json::json!({"host": host, "lock": lock.as_ref().ok(), "error": lock.as_ref().err()})
-        });
+        let rows = told.iter().map(
+            |(host, lock)| serde_json::json!({"host": host, "lock": lock.as_ref().ok(), "error": lock.as_ref().err()}),
+        );
         context.print_rows(rows);
     }
     Ok(if told.iter().all(|(_, lock)| lock.is_ok()) { 0 } else { Kind::Incomplete.exit_code() })
@@ -33,7 +33,13 @@ pub async fn show(context: &Context, selector: Option<&str>) -> Result<u8> {
 fn hosts(context: &Context, selector: Option<&str>) -> Result<Vec<String>> {
     match context.selector(selector)? {
         Some(text) => Ok(select(&text, &context.inventory)?.hosts),
-        None => Ok(context.inventory.hosts.iter().filter(|host| !host.services.is_empty()).map(|host| host.name.clone()).collect()),
+        None => Ok(context
+            .inventory
+            .hosts
+            .iter()
+            .filter(|host| !host.services.is_empty())
+            .map(|host| host.name.clone())
+            .collect()),
     }
 }
 

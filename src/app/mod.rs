@@ -1,24 +1,34 @@
 //! Composition: each command gathers, plans, confirms, executes and reports with the layers below.
 
+pub mod confirm;
 pub mod context;
 pub mod demo;
 pub mod exec;
+pub mod execute;
 pub mod gather;
 pub mod inventory;
 pub mod load;
+pub mod lock;
+pub mod memory;
+pub mod operate;
+pub mod resume;
+pub mod rules;
+pub mod runs;
 pub mod scope;
+pub mod screen;
 pub mod signals;
 pub mod sim;
 pub mod status;
 pub mod trust;
+pub mod watch;
 pub mod when;
 
 use std::io::Write as _;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command, Global, InventoryCommand};
-use crate::error::{Error, Result};
+use crate::cli::{Cli, Command, Global, InventoryCommand, LockCommand};
+use crate::error::{Error, Kind, Result};
 use context::Context;
 
 /// Runs a command; the exit code.
@@ -26,7 +36,9 @@ pub fn run(cli: Cli) -> u8 {
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            // A refusal is an answer, and begins with its own word.
+            let what = if error.kind == Kind::Refused { "" } else { "error: " };
+            let _ = writeln!(std::io::stderr(), "{what}{error}");
             error.kind.exit_code()
         }
     }
@@ -58,6 +70,8 @@ fn dispatch(cli: Cli) -> Result<u8> {
             }
             Ok(0)
         }
+        Command::Rules { rule } => rules::rules(&global, rule.as_deref()),
+        Command::Runs { command } => runs::runs(&global, &command),
         command => {
             let runtime = tokio::runtime::Runtime::new().map_err(|error| Error::failed(error.to_string()))?;
             let code = runtime.block_on(on_hosts(global, command));
@@ -75,6 +89,12 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
         Command::Status(args) => status::status(context, &args).await,
         Command::Exec(args) => exec::exec(context, &args).await,
         Command::Trust(args) => trust::trust(context, &args).await,
+        Command::Halt(args) => operate::halt(context, &args).await,
+        Command::Start(args) => operate::start(context, &args).await,
+        Command::Restart(args) => operate::restart(context, &args).await,
+        Command::Resume(args) => resume::resume(context, &args).await,
+        Command::Unlock(args) => lock::unlock(context, &args).await,
+        Command::Lock { command: LockCommand::Show { selector } } => lock::show(context, selector.as_deref()).await,
         other => Err(Error::failed(format!("{other:?} needs no hosts"))),
     }
 }

@@ -4,8 +4,9 @@ use std::io::Write as _;
 
 use crate::app::context::Context;
 use crate::app::gather::gather;
+use crate::app::memory;
 use crate::app::scope::hosts_of;
-use crate::chain::verdict::{Identities, diagnose};
+use crate::chain::verdict::diagnose;
 use crate::cli::{Output, StatusArgs};
 use crate::error::Result;
 use crate::model::selector::select;
@@ -32,11 +33,11 @@ pub async fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
         }
     }
     let facts = gather(&*context.transport, inventory, &asked, context.now_ms(), args.timeout).await;
-    let verdicts: Vec<ChainVerdict> =
-        chains.iter().map(|chain| diagnose(chain, inventory, &facts, None, &Identities::new())).collect();
-    for chain in &chains {
-        context.remember_powers(&chain.chain_id, &facts);
-    }
+    let verdict = |chain| {
+        let known = memory::powers(context, chain, &facts);
+        diagnose(chain, inventory, &facts, None, &known.map(|known| known.addresses).unwrap_or_default())
+    };
+    let verdicts: Vec<ChainVerdict> = chains.iter().map(|chain| verdict(chain)).collect();
     let mut facts = facts;
     facts.hosts.retain(|host, _| shown.contains(host));
     if context.global.output == Output::Text {

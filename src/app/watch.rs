@@ -7,10 +7,9 @@ use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::app::context::Context;
-use crate::app::gather::validators;
 use crate::chain::rpc;
 use crate::cli::Output;
-use crate::engine::{Answer, Interrupt, Probe, Prober as _, RpcQuery};
+use crate::engine::{Answer, Interrupt, Probe, Prober as _, RpcQuery, validators};
 use crate::model::facts::{Commit, ValidatorSet};
 use crate::model::fold::fold;
 use crate::model::plan::{Plan, Target};

@@ -7,10 +7,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::chain::rpc;
 use crate::engine::{Answer, Fault, Observation, Probe, Prober, RpcQuery};
 use crate::model::event::Outcome;
+use crate::model::facts::ValidatorSet;
 use crate::model::plan::{Check, Target};
 
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The most pages of 100 validators that are read.
+const PAGES: u32 = 20;
 /// How long to go on looking at a host that doesn't answer after a command was sent.
 pub(super) const SETTLE: Duration = Duration::from_secs(30);
 
@@ -99,6 +102,20 @@ pub(super) async fn rpc_body(prober: &dyn Prober, target: &Target, query: RpcQue
         Answer::Body(body) => Ok(body),
         _ => Err(wrong_answer()),
     }
+}
+
+/// The whole validator set that a node reports, page by page.
+pub async fn validators(prober: &dyn Prober, host: &str, address: &str) -> Option<ValidatorSet> {
+    let mut pages = Vec::new();
+    for page in 1..=PAGES {
+        let probe = Probe::Rpc { address: address.to_owned(), query: RpcQuery::Validators(page) };
+        let Ok(Answer::Body(body)) = prober.probe(host, &probe).await else { return None };
+        pages.push(body);
+        if let Ok(set) = rpc::validators(&pages) {
+            return Some(set);
+        }
+    }
+    None
 }
 
 /// Reads an RPC body; what can't be read is a fault of the answer.

@@ -12,7 +12,7 @@ mod stage;
 
 use async_trait::async_trait;
 
-pub use crate::engine::check::holds;
+pub use crate::engine::check::{holds, validators};
 pub use crate::engine::log::{Clock, Log, Recorder, SystemClock};
 pub use crate::engine::run::{Ended, Identity, Interrupt, Missing, Run};
 

@@ -125,10 +125,15 @@ impl Run {
         }
     }
 
+    /// Takes the lock of every host, but of those whose facts the plan doesn't have: what wasn't checked isn't armed.
     async fn take_locks(&self) -> Result<(), Ended> {
-        let mut missing = Vec::new();
+        let mut missing = self.unseen();
         let mut held = None;
-        for (host, result) in locks::take_all(&*self.transport, &self.plan.hosts(), &self.claim()).await {
+        let mut hosts = self.plan.hosts();
+        let left_out = self.log.state().left_out;
+        let out = |host: &String| missing.iter().map(|one| &one.service).chain(&left_out).any(|one| one.host == *host);
+        hosts.retain(|host| !out(host));
+        for (host, result) in locks::take_all(&*self.transport, &hosts, &self.claim()).await {
             match result {
                 Ok(grant) => {
                     self.emit(What::Locked { host, epoch: grant.epoch, taken_over: grant.taken_over });
@@ -151,6 +156,13 @@ impl Run {
             return Err(Ended::Locked(held));
         }
         self.go_on_without(missing).await
+    }
+
+    fn unseen(&self) -> Vec<Missing> {
+        let left_out = self.log.state().left_out;
+        let unseen = self.plan.targets.values().filter(|target| !target.seen && !left_out.contains(&target.service));
+        let reason = "gave no facts when the plan was made, so that nothing of it is checked".to_owned();
+        unseen.map(|target| Missing { service: target.service.clone(), reason: reason.clone() }).collect()
     }
 
     /// Goes on without these services if the plan allows it, else backs out of everything.

@@ -7,11 +7,10 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::chain::rpc;
 use crate::engine::barrier::{interrupted_now, order};
 use crate::engine::check::{self, SETTLE};
 use crate::engine::run::{Ended, Interrupt, Run};
-use crate::engine::{Fault, RpcQuery, holds};
+use crate::engine::{Fault, holds};
 use crate::model::event::{Outcome, What};
 use crate::model::facts::Validator;
 use crate::model::inventory::ServiceId;
@@ -121,11 +120,10 @@ async fn in_order(run: &Run, stage: &Stage) -> Vec<Task> {
 async fn powers_of_chain(run: &Run) -> Option<(Vec<Validator>, String)> {
     let until = Instant::now() + Duration::from_secs(15);
     while Instant::now() < until {
-        for target in run.plan.targets.values().filter(|target| target.rpc.is_some()) {
-            let ask = check::rpc_body(&*run.transport, target, RpcQuery::Validators(1));
-            if let Ok(Ok(body)) = timeout(Duration::from_secs(2), ask).await
-                && let Ok(set) = rpc::validator_page(&body)
-            {
+        for target in run.plan.targets.values() {
+            let Some(address) = &target.rpc else { continue };
+            let ask = check::validators(&*run.transport, &target.service.host, address);
+            if let Ok(Some(set)) = timeout(Duration::from_secs(2), ask).await {
                 return Some((set.validators, format!("{} at height {}", target.service, set.height)));
             }
         }

@@ -1,5 +1,6 @@
 //! The voting powers last seen on each chain: the order of a start on a chain that can't be asked any more.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -12,25 +13,35 @@ use crate::model::facts::ValidatorSet;
 
 const FORMAT: u32 = 1;
 
+/// What is remembered of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The validator set.
+    pub set: ValidatorSet,
+    /// Consensus addresses by a service's display name, upper-case hex.
+    pub addresses: BTreeMap<String, String>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
     format: u32,
     chain_id: String,
-    set: ValidatorSet,
+    #[serde(flatten)]
+    known: Known,
 }
 
-/// The set last kept for a chain. A cache that is missing or can't be read is no cache: powers are then unknown.
-pub fn load(places: &Places, chain_id: &str) -> Option<ValidatorSet> {
+/// What was last kept of a chain. A cache that is missing or can't be read is no cache: powers are then unknown.
+pub fn load(places: &Places, chain_id: &str) -> Option<Known> {
     let kept: Kept = serde_json::from_slice(&fs::read(path(places, chain_id)).ok()?).ok()?;
-    (kept.format == FORMAT && kept.chain_id == chain_id).then_some(kept.set)
+    (kept.format == FORMAT && kept.chain_id == chain_id).then_some(kept.known)
 }
 
-/// Keeps a chain's set in place of the last one; a reader sees the old or the new one, never a part.
-pub fn store(places: &Places, chain_id: &str, set: &ValidatorSet) -> io::Result<()> {
+/// Keeps a chain's set and addresses in place of the last ones; a reader sees the old or the new one, never a part.
+pub fn store(places: &Places, chain_id: &str, known: &Known) -> io::Result<()> {
     let path = path(places, chain_id);
     let folder = places.cache.join("powers");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let kept = Kept { format: FORMAT, chain_id: chain_id.to_owned(), set: set.clone() };
+    let kept = Kept { format: FORMAT, chain_id: chain_id.to_owned(), known: known.clone() };
     let mut file = tempfile::NamedTempFile::new_in(&folder)?;
     file.write_all(&serde_json::to_vec(&kept)?)?;
     file.as_file().sync_all()?;
@@ -56,8 +67,9 @@ mod tests {
     use super::*;
     use crate::model::facts::Validator;
 
-    fn set(height: u64) -> ValidatorSet {
-        ValidatorSet { height, validators: vec![Validator { address: "AB".into(), power: 30 }] }
+    fn set(height: u64) -> Known {
+        let set = ValidatorSet { height, validators: vec![Validator { address: "AB".into(), power: 30 }] };
+        Known { set, addresses: BTreeMap::from([("val-1".into(), "AB".into())]) }
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Stored {
     pub fn is_unfinished(&self) -> bool {
         let stages_left = self.state.done_stages.len() < self.plan.stages.len();
         match &self.state.ended {
-            None => true,
+            None => self.state.touched(),
             // Incomplete or unknown, and interrupted: what was begun may still be brought to its end.
             Some((4 | 129 | 130 | 143, _)) => self.state.touched() && stages_left,
             Some(_) => false,

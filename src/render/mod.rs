@@ -1,4 +1,9 @@
-//! What people and programs are shown.
+//! What people read: screens and lines from values of `model`. Pure; nothing here prints.
 
+pub mod paint;
+pub mod plan;
+pub mod refusal;
+pub mod run;
 pub mod span;
 pub mod status;
+pub mod words;

@@ -7,7 +7,6 @@ use crate::model::inventory::Inventory;
 use crate::model::verdict::ChainVerdict;
 
 mod block;
-mod paint;
 mod rows;
 mod table;
 
@@ -22,7 +21,7 @@ pub fn status_text(
     width: usize,
     color: bool,
 ) -> String {
-    let paint = paint::Paint { color };
+    let paint = crate::render::paint::Paint { color };
     let rows = rows::rows(verdicts, facts, inventory);
     let mut lines = Vec::new();
     for verdict in verdicts {

@@ -100,6 +100,19 @@ impl Folders {
         self.programs()
     }
 
+    /// Which processes are in the unit's control group; the file is gone with the last, as the kernel's is.
+    pub fn control_group(&self, unit: &str, pid: u32) -> Result<()> {
+        let group = self.root().join(format!("sys/fs/cgroup/system.slice/{unit}"));
+        if pid == 0 {
+            return fs::remove_dir_all(&group).or_else(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(failed(group.display())(error)),
+            });
+        }
+        make(&group)?;
+        write(&group.join("cgroup.procs"), format!("{pid}\n").as_bytes())
+    }
+
     fn unit_text(&self) -> String {
         let exec = format!("{} start --home {}", self.bin().join("virtengined").display(), self.home().display());
         format!("[Service]\nExecStart={exec}\nRestart=no\n\n[Install]\nWantedBy=multi-user.target\n")

@@ -151,7 +151,7 @@ impl Unit {
             ("ExecMainCode", code.to_string()),
             ("ExecMainStatus", status.to_string()),
             ("ExecStart", exec),
-            ("ControlGroup", String::new()),
+            ("ControlGroup", if self.pid == 0 { String::new() } else { format!("/system.slice/{}", self.name) }),
             ("User", String::new()),
             ("KillMode", "control-group".into()),
             ("Id", self.name.clone()),

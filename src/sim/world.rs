@@ -146,6 +146,7 @@ impl World {
         let mut child = command.spawn().map_err(failed(name))?;
         let stdin = child.stdin.take(); // as long as it is open the node lives
         unit.started(child.id().unwrap_or_default(), process::monotonic_us());
+        host.folders.control_group(&unit.name, unit.pid)?;
         state.model.start(name, since_ms);
         state.say(name, "INF Starting Node service impl=Node");
         let (world, name) = (Arc::clone(self), name.to_owned());
@@ -163,6 +164,8 @@ impl World {
         state.say(host, "INF captured terminated, exiting...");
         if let Some(unit) = state.units.get_mut(host) {
             unit.ended(end, process::monotonic_us());
+            // A folder that can't be taken away would show a process that is gone; the simulation is over then anyway.
+            let _ = self.hosts.get(host).map(|host| host.folders.control_group(&unit.name, 0));
         }
         self.changed.notify_waiters();
     }

@@ -93,7 +93,7 @@ unit_facts() {
 group_file() {
     procs=
     [ -n "$1" ] || return 0
-    for mount in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+    for mount in "$base"/sys/fs/cgroup "$base"/sys/fs/cgroup/unified "$base"/sys/fs/cgroup/systemd; do
         [ -r "$mount$1/cgroup.procs" ] && procs=$mount$1/cgroup.procs && return 0
     done
 }

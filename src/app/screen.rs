@@ -1,0 +1,126 @@
+//! Shows a run while it goes on: lines for people, events for programs.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::app::context::Context;
+use crate::cli::Output;
+use crate::engine::{Clock as _, SystemClock};
+use crate::model::event::{Event, RunState};
+use crate::model::plan::Plan;
+use crate::render::paint::Paint;
+use crate::render::run::Teller;
+
+/// How often the line that is written over is renewed.
+const TICK: Duration = Duration::from_millis(100);
+/// Without a terminal: how long nothing may be said.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// The screen of one run.
+pub struct Screen {
+    shared: Arc<Mutex<Shown>>,
+    ticker: tokio::task::JoinHandle<()>,
+}
+
+struct Shown {
+    teller: Teller,
+    output: Output,
+    bar: ProgressBar,
+    events: Vec<Event>,
+    said_ms: i64,
+}
+
+impl Screen {
+    /// Begins to show a run of `plan` that stands at `state`.
+    pub fn new(context: &Context, plan: &Plan, state: RunState) -> Self {
+        let text = context.global.output == Output::Text;
+        let live = text && std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let shown = Shown {
+            teller: Teller::new(plan, state, Paint { color: context.color() }),
+            output: context.global.output,
+            bar,
+            events: Vec::new(),
+            said_ms: SystemClock.unix_ms(),
+        };
+        let shared = Arc::new(Mutex::new(shown));
+        let ticker = tokio::spawn(tick(Arc::clone(&shared), live));
+        Self { shared, ticker }
+    }
+
+    /// Where the events go.
+    pub fn sink(&self) -> Box<dyn FnMut(&Event) + Send> {
+        let shared = Arc::clone(&self.shared);
+        Box::new(move |event| lock(&shared).show(event))
+    }
+
+    /// Ends it; a program gets its one document.
+    pub fn finish(self, plan: &Plan) {
+        self.ticker.abort();
+        let shown = lock(&self.shared);
+        shown.bar.finish_and_clear();
+        if shown.output == Output::Json {
+            let state = shown.teller.state();
+            let document = json!({
+                "format": 1, "run": state.run, "digest": plan.digest().to_string(),
+                "agreement": plan.agreement.digest().to_string(),
+                "exit": state.ended.as_ref().map(|(exit, _)| exit),
+                "summary": state.ended.as_ref().map(|(_, summary)| summary), "events": shown.events,
+            });
+            print(&document.to_string());
+        }
+    }
+}
+
+impl Shown {
+    fn show(&mut self, event: &Event) {
+        let lines = self.teller.lines(event);
+        match self.output {
+            Output::Text if lines.is_empty() => {}
+            Output::Text => {
+                self.said_ms = event.at_ms;
+                self.bar.suspend(|| lines.iter().for_each(|line| print(line)));
+            }
+            Output::Json => self.events.push(event.clone()),
+            Output::Jsonl => print(&serde_json::to_string(event).unwrap_or_default()),
+        }
+    }
+
+    fn renew(&mut self, live: bool) {
+        let (now_ms, quiet_ms) = (SystemClock.unix_ms(), i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX));
+        let doing = self.teller.now(now_ms);
+        if live {
+            self.bar.set_message(doing);
+            self.bar.tick();
+        } else if self.output == Output::Text && !doing.is_empty() && now_ms - self.said_ms >= quiet_ms {
+            self.said_ms = now_ms;
+            print(&doing);
+        }
+    }
+}
+
+async fn tick(shared: Arc<Mutex<Shown>>, live: bool) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        lock(&shared).renew(live);
+    }
+}
+
+/// A closed pipe or terminal ends nothing.
+fn print(line: &str) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+fn lock(shared: &Mutex<Shown>) -> std::sync::MutexGuard<'_, Shown> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,213 @@
+//! The plan as the operator confirms it.
+
+use std::collections::BTreeSet;
+
+use crate::model::fold::fold;
+use crate::model::plan::{Action, Check, Finding, Instant, LeftOut, Needs, Operation, Plan, Rung, Shape, Stage};
+use crate::render::paint::Paint;
+use crate::render::refusal::finding_lines;
+use crate::render::span::span;
+use crate::render::words::{counted, time};
+
+/// Starts before the quorum that get a line each; more are folded.
+const LISTED: usize = 12;
+/// Where a row's text begins.
+const NUMBER: usize = 4;
+const NAME: usize = 10;
+const WHO: usize = 14;
+
+/// One row: what, on whom, and how.
+struct Row {
+    name: String,
+    who: String,
+    text: String,
+}
+
+/// The plan, what the rules say of it, and its digests. `remarks` are numbers that change by the minute.
+pub fn plan_text(plan: &Plan, remarks: &[Finding], width: usize, color: bool) -> String {
+    let mut lines = vec![head(plan, Paint { color }), String::new()];
+    lines.extend(rows(plan, width));
+    lines.push(String::new());
+    lines.extend(below(plan).into_iter().map(|line| format!("  {line}")));
+    let mut findings: Vec<String> =
+        plan.notices.iter().chain(remarks).flat_map(|finding| finding_lines(finding, width, Paint { color })).collect();
+    findings.dedup();
+    if !findings.is_empty() {
+        lines.push(String::new());
+        lines.extend(findings);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The offer of a plan without some hosts: what remains, and its digest.
+pub fn without_text(plan: &Plan) -> String {
+    let names = fold(plan.left_out.iter().map(|one| one.service.host.as_str()));
+    let power = plan.left_out.iter().map(|one| one.power).sum::<Option<u64>>();
+    let share = power.map_or_else(|| "(power unknown)".into(), |power| format!("({power} of {})", plan.power.total));
+    let rest = match plan.power.total {
+        0 => String::new(),
+        _ => format!(" {} remain, quorum {}", plan.power.planned, plan.power.quorum),
+    };
+    format!("Without {names} {share}{rest}: plan {}", plan.digest())
+}
+
+fn head(plan: &Plan, paint: Paint) -> String {
+    let power = match (plan.power.total, plan.power.source.as_str()) {
+        (0, _) => "power unknown".into(),
+        (total, "the chain") => format!("power {} of {total}", plan.power.planned),
+        (total, source) => format!("power {} of {total} by {source}", plan.power.planned),
+    };
+    let hosts = counted(plan.hosts().len(), "host");
+    let digest = paint.good(&plan.digest().to_string());
+    format!("Plan {digest}  {} of {}, {hosts}, {power}", plan.operation.words(), plan.chain_id)
+}
+
+fn rows(plan: &Plan, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut number = 0;
+    let mut before = String::new();
+    for row in std::iter::once(lock_row(plan)).chain(plan.stages.iter().flat_map(|stage| stage_rows(plan, stage))) {
+        let same = row.name == before;
+        number += usize::from(!same);
+        let left = if same { String::new() } else { format!("{number:>3} {}", row.name) };
+        before.clone_from(&row.name);
+        lines.extend(laid_out(&left, &row.who, &row.text, width));
+    }
+    lines
+}
+
+fn laid_out(left: &str, who: &str, text: &str, width: usize) -> Vec<String> {
+    let margin = NUMBER + NAME + WHO;
+    let text = crate::render::words::wrapped(text, width.saturating_sub(margin), 0);
+    let wide = who.chars().count() >= WHO;
+    let mut lines = vec![format!("{left:<w$}{who:<WHO$}", w = NUMBER + NAME)];
+    for (index, part) in text.iter().enumerate() {
+        if index > 0 || (wide && !part.is_empty()) {
+            lines.push(" ".repeat(margin));
+        }
+        lines.last_mut().into_iter().for_each(|line| line.push_str(part));
+    }
+    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn lock_row(plan: &Plan) -> Row {
+    let stops = plan.stages.iter().any(|stage| matches!(stage.shape, Shape::Barrier(_)));
+    let (name, text) = if stops {
+        ("arm", "lock, privileges, clock; the stop waits on each host under a lease")
+    } else {
+        ("lock", "lock, privileges")
+    };
+    Row { name: name.into(), who: counted(plan.hosts().len(), "host"), text: text.into() }
+}
+
+fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
+    let starts = stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.action == Action::Start);
+    let row = |who: String, text: String| vec![Row { name: stage.name.clone(), who, text }];
+    let services = || stage.tasks.iter().map(|task| task.service.to_string()).collect::<Vec<_>>();
+    let folded = || fold(services().iter().map(String::as_str));
+    let count = counted(stage.tasks.len(), if stage.name == "sidecars" { "service" } else { "node" });
+    let not_before = stage.not_before_ms.map(|at| format!(", not before {}", time(at))).unwrap_or_default();
+    match (&stage.shape, stage.name.as_str()) {
+        (Shape::Barrier(instant), _) => row(count, instant_words(instant)),
+        (_, "validators") => ladder_rows(plan, stage, &not_before),
+        _ if starts => vec![Row { name: "start".into(), who: folded(), text: not_before }],
+        (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
+        _ => row(count, watch_words(stage) + &not_before),
+    }
+}
+
+fn instant_words(instant: &Instant) -> String {
+    match instant {
+        Instant::Now => "all at one instant".into(),
+        Instant::AfterBlock { max_wait_ms, .. } => {
+            format!("all at one instant, right after a block (waited for up to {})", span(*max_wait_ms))
+        }
+        Instant::At { unix_ms } => format!("all at {}", time(*unix_ms)),
+    }
+}
+
+fn watch_words(stage: &Stage) -> String {
+    let bound = span(stage.timeout_ms);
+    let verify = stage.tasks.iter().flat_map(|task| &task.steps).map(|step| step.verify).next();
+    let needs = match stage.needs {
+        Needs::All => String::new(),
+        Needs::AtLeast(count) => format!(" on {count}"),
+        Needs::Power(power) => format!(" on nodes with {power} of the power"),
+    };
+    match verify {
+        Some(Check::Stopped) => "unit inactive, process gone, database free".into(),
+        Some(Check::Connected) => format!("RPC answers and there are peers{needs}, within {bound}"),
+        Some(Check::NewBlock) => format!("a new block{needs}, within {bound}"),
+        _ => String::new(),
+    }
+}
+
+/// The starts of the validators, with the power that each brings.
+fn ladder_rows(plan: &Plan, stage: &Stage, not_before: &str) -> Vec<Row> {
+    let here: BTreeSet<String> = stage.tasks.iter().map(|task| task.service.to_string()).collect();
+    let rungs: Vec<Rung> = plan.ladder().into_iter().filter(|rung| here.contains(&rung.service.to_string())).collect();
+    if plan.power.total == 0 {
+        let names: Vec<String> = rungs.iter().map(|rung| rung.service.to_string()).collect();
+        let order = match stage.shape {
+            Shape::Ranked(crate::model::plan::Order::ByPowerOfChain) => {
+                "in order of power, as a node started before tells it"
+            }
+            _ => "by name: powers are unknown",
+        };
+        let who = fold(names.iter().map(String::as_str));
+        return vec![Row { name: "start".into(), who, text: format!("{order}{not_before}") }];
+    }
+    let crossing = plan.quorum_crossing();
+    let until = rungs.iter().position(|rung| Some(&rung.service) == crossing.as_ref()).map_or(rungs.len(), |at| at + 1);
+    let (before, after) = rungs.split_at(until);
+    let mut groups: Vec<&[Rung]> = Vec::new();
+    if before.len() > LISTED {
+        let (first, rest) = before.split_at(2);
+        let (middle, last) = rest.split_at(rest.len() - 1);
+        groups.extend(first.chunks(1));
+        groups.push(middle);
+        groups.push(last);
+    } else {
+        groups.extend(before.chunks(1));
+    }
+    groups.extend((!after.is_empty()).then_some(after));
+    let mut rows: Vec<Row> = groups.into_iter().map(|group| rung_row(plan, group, crossing.is_some())).collect();
+    rows.first_mut().into_iter().for_each(|row| row.text.push_str(not_before));
+    rows
+}
+
+fn rung_row(plan: &Plan, group: &[Rung], crosses: bool) -> Row {
+    let names: Vec<String> = group.iter().map(|rung| rung.service.to_string()).collect();
+    let power: u64 = group.iter().filter_map(|rung| rung.power).sum();
+    let reached = group.last().map_or(0, |rung| rung.reached);
+    let at = crosses && group.iter().any(|rung| Some(&rung.service) == plan.quorum_crossing().as_ref());
+    let quorum =
+        if at { format!("   quorum ({}): blocks expected from here", plan.power.quorum) } else { String::new() };
+    Row {
+        name: "start".into(),
+        who: format!("{}  {power}", fold(names.iter().map(String::as_str))),
+        text: format!("{reached:>4} of {}{quorum}", plan.power.total),
+    }
+}
+
+fn below(plan: &Plan) -> Vec<String> {
+    let accepted = if plan.accepted.is_empty() { "none".into() } else { plan.accepted.join(", ") };
+    let mut lines = vec![format!("WALs are kept. Accepted rules: {accepted}.")];
+    if !plan.left_out.is_empty() {
+        lines.push(format!("Left out: {}.", left_out(&plan.left_out)));
+    }
+    if plan.operation == Operation::Halt && plan.power.total > 0 {
+        let remains = plan.power.total - plan.power.planned;
+        lines.push(format!("Power that remains: {remains} of {}, quorum {}.", plan.power.total, plan.power.quorum));
+    }
+    lines.push(format!("Agreement for other operators: {}", plan.agreement.digest()));
+    lines
+}
+
+fn left_out(left_out: &[LeftOut]) -> String {
+    let one = |one: &LeftOut| {
+        let power = one.power.map_or_else(|| "power unknown".into(), |power| power.to_string());
+        format!("{} ({power}; {})", one.service, one.reason)
+    };
+    left_out.iter().map(one).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,209 @@
+//! A run as lines: a fold over its events, the same live and from a journal.
+
+use std::collections::BTreeSet;
+
+use crate::model::event::{Event, Outcome, RunState, StopTime, What};
+use crate::model::fold::fold;
+use crate::model::plan::{Check, Plan, Shape, Stage};
+use crate::render::paint::Paint;
+use crate::render::words::{clock, seconds};
+
+/// Turns events into lines.
+pub struct Teller {
+    plan: Plan,
+    paint: Paint,
+    state: RunState,
+    armed: usize,
+    stops: Vec<StopTime>,
+    blocks: Vec<(String, u64)>,
+    order: Option<String>,
+}
+
+impl Teller {
+    /// Of a run of this plan that stands at `state`.
+    pub fn new(plan: &Plan, state: RunState, paint: Paint) -> Self {
+        Self { plan: plan.clone(), paint, state, armed: 0, stops: Vec::new(), blocks: Vec::new(), order: None }
+    }
+
+    /// The state after the events so far.
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// What an event has to say; mostly nothing.
+    pub fn lines(&mut self, event: &Event) -> Vec<String> {
+        self.state.apply(event);
+        let said = self.said(&event.what);
+        if let What::RunEnded { exit, summary, next } = &event.what {
+            return self.last(*exit, summary, next.as_deref());
+        }
+        let elapsed = seconds(event.at_ms - self.state.started_ms);
+        said.into_iter().map(|(name, text)| format!("{elapsed:>7}  {name:<9} {text}")).collect()
+    }
+
+    /// What goes on now, for a line that is written over.
+    pub fn now(&self, at_ms: i64) -> String {
+        let Some(stage) = self.plan.stages.get(self.state.stage).filter(|_| self.state.ended.is_none()) else {
+            return String::new();
+        };
+        let good = self.done(self.state.stage);
+        let bound = seconds(i64::try_from(stage.timeout_ms).unwrap_or(i64::MAX));
+        let elapsed = seconds(at_ms - self.state.started_ms);
+        format!("{elapsed:>7}  {:<9} {good} of {}, at most {bound}", label(stage), stage.tasks.len())
+    }
+
+    fn said(&mut self, what: &What) -> Vec<(&'static str, String)> {
+        let one = |name, text: String| vec![(name, text)];
+        match what {
+            What::Resumed { owner } => one("resume", format!("taken up by {owner}")),
+            What::Locked { host, taken_over: Some(run), .. } => {
+                one("lock", format!("{host}: the expired lock of run {run} was taken over"))
+            }
+            What::Armed { .. } => {
+                self.armed += 1;
+                let all = self.barrier_tasks();
+                if self.armed == all { one("arm", format!("{all} of {all} armed")) } else { Vec::new() }
+            }
+            What::NotArmed { service, reason } => one("arm", self.paint.bad(&format!("{service}: {reason}"))),
+            What::Disarmed { reason } => one("arm", format!("all disarmed, nothing was changed: {reason}")),
+            What::LeftOut { service, .. } => one("arm", format!("going on without {service}")),
+            What::Firing { instant_ms, after_height, remark } => {
+                self.fired(*instant_ms, *after_height, remark.as_ref())
+            }
+            What::StepEnded { stage, service, outcome, .. } => {
+                let name = self.plan.stages.get(*stage).map_or("", label);
+                match outcome {
+                    Outcome::Done | Outcome::Skipped => Vec::new(),
+                    Outcome::Failed { reason } => one(name, self.paint.bad(&format!("{service} failed: {reason}"))),
+                    Outcome::Unknown { reason } => {
+                        one(name, self.paint.unsure(&format!("{service} unknown: {reason}")))
+                    }
+                }
+            }
+            What::StopTimes { stops } => {
+                self.stops.clone_from(stops);
+                Vec::new()
+            }
+            What::OrderDecided { order, source } => {
+                let names: Vec<String> = order.iter().map(ToString::to_string).collect();
+                self.order = Some(format!("{} in order of power by {source}", fold(names.iter().map(String::as_str))));
+                Vec::new()
+            }
+            What::Block { service, height, .. } => {
+                self.blocks.push((service.to_string(), *height));
+                Vec::new()
+            }
+            What::Waiting { text } => one("wait", text.clone()),
+            What::Remark { text } => one("note", text.clone()),
+            What::StageEnded { stage, ok, summary } => self.stage_ended(*stage, *ok, summary),
+            What::Interrupted { text, .. } => one("interrupt", text.clone()),
+            What::Unlocked { failed } if !failed.is_empty() => {
+                let names = fold(failed.iter().map(String::as_str));
+                one("lock", format!("not given back on {names}: the lease runs out by itself within a minute"))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn barrier_tasks(&self) -> usize {
+        let barrier = self.plan.stages.iter().find(|stage| matches!(stage.shape, Shape::Barrier(_)));
+        let left_out: BTreeSet<_> = self.state.left_out.iter().collect();
+        barrier.map_or(0, |stage| stage.tasks.iter().filter(|task| !left_out.contains(&task.service)).count())
+    }
+
+    fn fired(&self, instant_ms: i64, after: Option<u64>, remark: Option<&String>) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        if self.armed < self.barrier_tasks() {
+            lines.push(("arm", format!("{} of {} armed", self.armed, self.barrier_tasks())));
+        }
+        lines.extend(remark.map(|remark| ("halt", remark.clone())));
+        let after = after.map_or(String::new(), |height| format!(", after block {height}"));
+        lines.push(("halt", format!("fired {}{after}", clock(instant_ms))));
+        lines
+    }
+
+    fn stage_ended(&mut self, index: usize, ok: bool, summary: &str) -> Vec<(&'static str, String)> {
+        let Some(stage) = self.plan.stages.get(index) else { return Vec::new() };
+        let text = match stage.name.as_str() {
+            "halt" => format!("{summary} stopped{}", apart(&self.stops)),
+            "validators" => format!("{}{}", self.started(index), self.crossing()),
+            "sentries" | "services" => self.started(index),
+            "blocks" => return self.seen_blocks(ok),
+            "verify" | "still-stopped" => format!("{summary} proven stopped"),
+            "connected" => format!("{summary} have peers"),
+            _ => summary.to_owned(),
+        };
+        vec![(label(stage), if ok { text } else { self.paint.bad(&text) })]
+    }
+
+    fn started(&self, index: usize) -> String {
+        let names: Vec<String> = self.plan.stages[index].tasks.iter().map(|task| task.service.to_string()).collect();
+        match (&self.order, self.plan.stages[index].name.as_str()) {
+            (Some(order), "validators") => order.clone(),
+            (None, "validators") if names.len() > 1 && self.plan.power.total > 0 => {
+                format!("{} in order of power", fold(names.iter().map(String::as_str)))
+            }
+            _ => fold(names.iter().map(String::as_str)),
+        }
+    }
+
+    fn crossing(&self) -> String {
+        let crossing = self.plan.quorum_crossing();
+        crossing.map_or_else(String::new, |service| format!("; quorum reached with {service}"))
+    }
+
+    fn seen_blocks(&self, ok: bool) -> Vec<(&'static str, String)> {
+        let Some(height) = self.blocks.iter().map(|(_, height)| *height).min() else {
+            return vec![("blocks", self.paint.bad("none came"))];
+        };
+        let names: BTreeSet<&str> = self.blocks.iter().map(|(name, _)| name.as_str()).collect();
+        let text = format!("{height} on {}", fold(names));
+        vec![("blocks", if ok { self.paint.good(&text) } else { self.paint.bad(&text) })]
+    }
+
+    /// The last lines: how it ended, and what to do next.
+    fn last(&self, exit: u8, summary: &str, next: Option<&str>) -> Vec<String> {
+        let details = format!("Details: fleet runs report {}", self.state.run);
+        let first = match exit {
+            0 => format!("{}. {details}", self.paint.good(summary)),
+            _ => format!("{}   (exit {exit})", self.paint.bad(summary)),
+        };
+        let mut lines = vec![first];
+        lines.extend(next.map(|next| format!("next: {next}")));
+        lines.extend((exit != 0).then_some(details));
+        lines
+    }
+
+    fn done(&self, stage: usize) -> usize {
+        let of_stage = self.state.steps.iter().filter(|((index, ..), _)| *index == stage);
+        of_stage.filter(|(_, outcome)| outcome.as_ref().is_some_and(Outcome::is_good)).count()
+    }
+}
+
+/// What a stage is called on the screen.
+fn label(stage: &Stage) -> &'static str {
+    let verifies = |check| stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.verify == check);
+    match stage.name.as_str() {
+        "halt" => "halt",
+        "sidecars" => "sidecars",
+        "services" | "sentries" | "validators" => "start",
+        "connected" => "connect",
+        "blocks" => "blocks",
+        _ if verifies(Check::Stopped) => "verify",
+        _ => "",
+    }
+}
+
+/// How far apart the units were inactive, and which were first and last.
+#[allow(clippy::cast_precision_loss)] // µs of a spread
+fn apart(stops: &[StopTime]) -> String {
+    let first = stops.iter().min_by_key(|stop| stop.ended_us);
+    let last = stops.iter().max_by_key(|stop| stop.ended_us);
+    let (Some(first), Some(last)) = (first, last) else { return String::new() };
+    if stops.len() < 2 {
+        return String::new();
+    }
+    let ms = (last.ended_us - first.ended_us) as f64 / 1000.0;
+    let spread = if ms < 10.0 { format!("{ms:.1}") } else { format!("{ms:.0}") };
+    format!(", {spread} ms apart ({} first, {} last)", first.service, last.service)
+}

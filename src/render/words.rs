@@ -1,0 +1,70 @@
+//! Small pieces that several screens share.
+
+use crate::model::plan::Severity;
+
+/// Unix ms as `2026-02-08 14:00:00 UTC`; parts of a second only where there are any.
+pub fn time(unix_ms: i64) -> String {
+    let Ok(time) = jiff::Timestamp::from_millisecond(unix_ms) else { return format!("{unix_ms} ms") };
+    let pattern = if unix_ms.rem_euclid(1000) == 0 { "%F %T UTC" } else { "%F %T.%3f UTC" };
+    time.strftime(pattern).to_string()
+}
+
+/// The time of day alone: `06:12:09.118 UTC`.
+pub fn clock(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map_or_else(|_| format!("{unix_ms} ms"), |time| time.strftime("%T.%3f UTC").to_string())
+}
+
+/// ms as `3.9 s`.
+#[allow(clippy::cast_precision_loss)] // ms of a run
+pub fn seconds(ms: i64) -> String {
+    format!("{:.1} s", ms as f64 / 1000.0)
+}
+
+/// `1 host`, `9 hosts`.
+pub fn counted(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+/// How bad a finding is, in one word.
+pub const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Refusal | Severity::Never => "refused",
+    }
+}
+
+/// Lines of at most `width` columns, broken between words; all but the first are indented.
+pub fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last().map_or(0, |line| line.chars().count());
+        let margin = if lines.len() == 1 { 0 } else { indent };
+        if last > margin && last + 1 + word.chars().count() > width {
+            lines.push(" ".repeat(indent));
+        } else if last > margin {
+            lines.last_mut().into_iter().for_each(|line| line.push(' '));
+        }
+        lines.last_mut().into_iter().for_each(|line| line.push_str(word));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_utc() {
+        assert_eq!(time(1_770_559_200_000), "2026-02-08 14:00:00 UTC");
+        assert_eq!(time(1_770_559_200_118), "2026-02-08 14:00:00.118 UTC");
+        assert_eq!(clock(1_770_559_200_118), "14:00:00.118 UTC");
+    }
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7, 2), ["one two", "  three"]);
+        assert_eq!(wrapped("averylongword b", 4, 1), ["averylongword", " b"]);
+    }
+}
