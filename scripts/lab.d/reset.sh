@@ -62,6 +62,7 @@ wipe_files() {
 		rm -rf "${root:?}$home"
 	done < <(services_of "$h")
 	rm -rf "$root/home/ops"
+	cp -a "$ROOT_LAYER/etc/sudoers.d/ops" "$root/etc/sudoers.d/ops"
 	cp -a --remove-destination "$STATE/seed/$h/." "$root/"
 }
 

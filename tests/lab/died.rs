@@ -42,7 +42,7 @@ fn killed_before_the_stop_it_has_changed_nothing() {
     let running = fleet.start_restart(&["--at", &at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()]);
     fleet.wait_for_event("an armed host", |event| event["event"] == "armed");
     running.kill();
-    fleet.fleet(&["resume", "--yes"]).exits(2).says("changed nothing");
+    fleet.fleet(&["resume", "--yes"]).exits(2).says("no unfinished run");
     let locked = lab.locked();
     assert!(locked.contains(&"val-1".to_owned()), "its locks run out by themselves: {locked:?}");
     let mut now = lab.units(&[]);
