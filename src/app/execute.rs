@@ -122,7 +122,8 @@ fn finished(plan: &Plan, state: &RunState) -> (Option<Kind>, String, Option<Stri
 
 /// Services whose stop or start failed or is unknown.
 fn undone(plan: &Plan, state: &RunState) -> Vec<String> {
-    let tasks = plan.stages.iter().enumerate().flat_map(|(index, stage)| stage.tasks.iter().map(move |one| (index, one)));
+    let tasks =
+        plan.stages.iter().enumerate().flat_map(|(index, stage)| stage.tasks.iter().map(move |one| (index, one)));
     let bad = tasks.filter(|(stage, task)| {
         let mut steps = task.steps.iter().enumerate().filter(|(_, step)| step.action != Action::Observe);
         let ended = |number| state.steps.get(&(*stage, task.service.to_string(), number)).cloned().flatten();
@@ -145,7 +146,7 @@ fn not_armed(plan: &Plan, missing: &[Missing]) -> (Option<Kind>, String, Option<
     let mut hosts: Vec<&str> = missing.iter().map(|one| one.service.host.as_str()).collect();
     hosts.dedup();
     let (some, all) = (hosts.len(), plan.hosts().len());
-    let selector = hosts.join(" or ");
+    let selector = fold(hosts);
     let next = format!("reach {selector} and try again, or go on without: --allow-missing '{selector}'");
     (Some(Kind::NotArmed), format!("not armed: {some} of {all} hosts, nothing was changed"), Some(next))
 }

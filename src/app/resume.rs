@@ -38,7 +38,8 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
         return Ok(0);
     }
     let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
-    let begin = Begin { journal: Journal::take_up(&directory)?, baseline: state.baseline, state, reason: None, given_up };
+    let begin =
+        Begin { journal: Journal::take_up(&directory)?, baseline: state.baseline, state, reason: None, given_up };
     let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;
     if finished.ended == Ended::Done {
         watch::watch(context, &plan, 3, interrupt).await;

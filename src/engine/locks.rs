@@ -28,9 +28,8 @@ pub(super) async fn take_in_turn(
 ) -> Vec<(String, Result<super::Grant, Fault>)> {
     let (first, others) = hosts.split_at(hosts.len().min(1));
     let mut taken = take_all(transport, first, claim).await;
-    let held = |(_, result): &(_, Result<_, Fault>)| {
-        matches!(result, Err(Fault { kind: super::FaultKind::Locked(_), .. }))
-    };
+    let held =
+        |(_, result): &(_, Result<_, Fault>)| matches!(result, Err(Fault { kind: super::FaultKind::Locked(_), .. }));
     if !taken.iter().any(held) {
         taken.extend(take_all(transport, others, claim).await);
     }

@@ -52,7 +52,9 @@ async fn another_runs_lock_leaves_everything_alone() {
 async fn those_that_may_be_missing_are_left_out() {
     let named = AllowMissing { hosts: vec!["v3".into()], power: 0 };
     let small = AllowMissing { hosts: Vec::new(), power: 10 };
-    for (allowed, bad) in [(&named, Bad::NoLock), (&named, Bad::ArmHangs), (&small, Bad::NoLock), (&small, Bad::ArmHangs)] {
+    for (allowed, bad) in
+        [(&named, Bad::NoLock), (&named, Bad::ArmHangs), (&small, Bad::NoLock), (&small, Bad::ArmHangs)]
+    {
         let world = World::with(&[("v3", bad)]);
         let mut plan = now();
         plan.allow_missing = allowed.clone();

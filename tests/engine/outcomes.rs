@@ -11,7 +11,9 @@ use crate::world::{Bad, World};
 
 fn outcome(journal: &Journal, stage: usize, host: &str) -> Option<Outcome> {
     journal.events().into_iter().rev().find_map(|event| match event.what {
-        What::StepEnded { stage: of, service, outcome, .. } if of == stage && service == self::service(host) => Some(outcome),
+        What::StepEnded { stage: of, service, outcome, .. } if of == stage && service == self::service(host) => {
+            Some(outcome)
+        }
         _ => None,
     })
 }
@@ -55,7 +57,9 @@ async fn a_unit_that_does_not_stop_is_a_failure_with_its_reason_not_an_unknown()
     let world = World::with(&[("v3", Bad::NeverStops)]);
     let (ended, journal) = carry_out(&world, &now()).await;
     assert!(matches!(ended, Ended::Incomplete(_)), "{ended:?}");
-    let Some(Outcome::Failed { reason }) = outcome(&journal, 0, "v3") else { panic!("{:?}", outcome(&journal, 0, "v3")) };
+    let Some(Outcome::Failed { reason }) = outcome(&journal, 0, "v3") else {
+        panic!("{:?}", outcome(&journal, 0, "v3"))
+    };
     assert!(reason.contains("deactivating"), "{reason}");
     let took = world.now();
     assert!(took > Duration::from_secs(90) && took < Duration::from_secs(110), "its time-out is 90 s: {took:?}");

@@ -56,7 +56,14 @@ pub fn restart(instant: Instant) -> Plan {
         chain: "c".into(),
         chain_id: "c-1".into(),
         targets: NODES.iter().map(|(host, power)| (service(host).to_string(), target(host, *power))).collect(),
-        power: PowerView { total: 40, quorum: 27, planned: 40, ours_elsewhere: 0, foreign: 0, source: "the chain".into() },
+        power: PowerView {
+            total: 40,
+            quorum: 27,
+            planned: 40,
+            ours_elsewhere: 0,
+            foreign: 0,
+            source: "the chain".into(),
+        },
         stages: vec![
             stage("halt", Shape::Barrier(instant), Needs::All, &all, &stop),
             stage("verify", Shape::Parallel, Needs::All, &all, &look(Check::Stopped, 15_000)),

@@ -35,7 +35,11 @@ async fn killed_after(world: &Arc<World>, plan: &fleet::model::plan::Plan, count
 
 #[tokio::test(start_paused = true)]
 async fn from_every_prefix_of_its_events_a_run_comes_to_the_same_end() {
-    for instant in [Instant::Now, Instant::AfterBlock { max_wait_ms: 18_000, quiet_ms: 4_800 }, Instant::At { unix_ms: BEGIN_MS + 60_000 }] {
+    for instant in [
+        Instant::Now,
+        Instant::AfterBlock { max_wait_ms: 18_000, quiet_ms: 4_800 },
+        Instant::At { unix_ms: BEGIN_MS + 60_000 },
+    ] {
         let plan = restart(instant.clone());
         let mut count = 0;
         loop {
@@ -108,7 +112,8 @@ async fn when_it_is_back_the_run_goes_on_and_stops_nothing_twice() {
 async fn given_up_the_others_start_without_it() {
     let (world, mut events) = with_a_dead_host().await;
     let at_ms = events.last().unwrap().at_ms;
-    events.push(Event { at_ms, what: What::LeftOut { service: crate::plans::service("v3"), reason: "given up".into() } });
+    events
+        .push(Event { at_ms, what: What::LeftOut { service: crate::plans::service("v3"), reason: "given up".into() } });
     let (ended, _) = resume(&world, &now(), &events).await;
     assert_eq!(ended, Ended::Done);
     assert_eq!(world.running(), ["s1", "v1", "v2", "v4"]);

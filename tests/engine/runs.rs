@@ -44,7 +44,13 @@ impl Recorder for Journal {
 }
 
 /// A run of `plan` from `state`, writing to `journal`.
-pub fn run(world: &Arc<World>, plan: &Plan, journal: &Journal, state: RunState, interrupt: watch::Receiver<Interrupt>) -> Run {
+pub fn run(
+    world: &Arc<World>,
+    plan: &Plan,
+    journal: &Journal,
+    state: RunState,
+    interrupt: watch::Receiver<Interrupt>,
+) -> Run {
     let baseline = world.state().height;
     Run {
         plan: plan.clone(),

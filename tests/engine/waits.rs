@@ -104,7 +104,11 @@ async fn the_chain_itself_tells_the_order_where_the_plan_could_not() {
 }
 
 /// Interrupts after so long, with this much urgency.
-async fn interrupted(world: &std::sync::Arc<World>, plan: &fleet::model::plan::Plan, times: &[(u64, Interrupt)]) -> (Ended, Journal) {
+async fn interrupted(
+    world: &std::sync::Arc<World>,
+    plan: &fleet::model::plan::Plan,
+    times: &[(u64, Interrupt)],
+) -> (Ended, Journal) {
     let journal = Journal::default();
     let (send, interrupt) = watch::channel(Interrupt::None);
     let mut run = run(world, plan, &journal, RunState::default(), interrupt);
@@ -145,7 +149,9 @@ async fn the_first_interrupt_goes_on_to_the_safe_point() {
     let (ended, journal) = interrupted(&world, &now(), &[(5_000, Interrupt::Gently(15))]).await;
     let Ended::Interrupted(15, text) = ended else { panic!("{ended:?}") };
     assert!(text.contains("all nodes were started"), "{text}");
-    assert!(journal.has(|what| matches!(what, What::Interrupted { signal: 15, text } if text.contains("started again"))));
+    assert!(
+        journal.has(|what| matches!(what, What::Interrupted { signal: 15, text } if text.contains("started again")))
+    );
     assert_restarted(&world, "gently");
 }
 

@@ -207,9 +207,11 @@ impl World {
                 json!({"n_peers": peers.len().to_string(), "peers": peers.collect::<Vec<_>>()})
             }
             RpcQuery::Validators(_) => {
-                let validators = state.hosts.iter().filter(|(_, host)| host.power > 0).map(|(name, host)| {
-                    json!({"address": address(name), "voting_power": host.power.to_string()})
-                });
+                let validators = state
+                    .hosts
+                    .iter()
+                    .filter(|(_, host)| host.power > 0)
+                    .map(|(name, host)| json!({"address": address(name), "voting_power": host.power.to_string()}));
                 let validators: Vec<_> = validators.collect();
                 let count = validators.len().to_string();
                 json!({"block_height": state.height.to_string(), "validators": validators, "count": count, "total": count})
@@ -253,7 +255,8 @@ impl Transport for Links {
     async fn lock(&self, host: &str, claim: &Claim) -> Result<Grant, Fault> {
         sleep(RTT).await;
         if self.0.has(host, Bad::Held) {
-            let lock = LockFacts { run: "OTHER".into(), owner: "bob@desk".into(), remaining_s: 9, ..LockFacts::default() };
+            let lock =
+                LockFacts { run: "OTHER".into(), owner: "bob@desk".into(), remaining_s: 9, ..LockFacts::default() };
             return Err(Fault { kind: FaultKind::Locked(Box::new(lock)), ..link("its lease holds for another 9 s") });
         }
         if self.0.has(host, Bad::NoLock) {
@@ -278,7 +281,11 @@ impl Transport for Links {
     async fn unlock(&self, host: &str, fence: &Fence) -> Result<(), Fault> {
         sleep(RTT).await;
         let held = self.0.change(host, |host| host.lock.take());
-        if held == Some((fence.run.clone(), fence.epoch)) { Ok(()) } else { Err(Fault::answer("does not hold this host")) }
+        if held == Some((fence.run.clone(), fence.epoch)) {
+            Ok(())
+        } else {
+            Err(Fault::answer("does not hold this host"))
+        }
     }
 
     async fn act(&self, order: &Order) -> Result<Receipt, Fault> {
@@ -315,7 +322,13 @@ impl Transport for Links {
         assert!(lease_s >= 300);
         self.0.fenced(order);
         self.0.change(&name, |host| host.armed = true);
-        Ok(Box::new(Waiting { world: Arc::clone(&self.0), name, order: order.clone(), since: Instant::now(), fired: false }))
+        Ok(Box::new(Waiting {
+            world: Arc::clone(&self.0),
+            name,
+            order: order.clone(),
+            since: Instant::now(),
+            fired: false,
+        }))
     }
 }
 

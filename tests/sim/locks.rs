@@ -120,7 +120,8 @@ fn armed_hosts_of_a_dead_fleet_are_disarmed() {
     let waiting = || {
         let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
         let of_sim = |pid: &Path| {
-            let read = |name: &str| String::from_utf8_lossy(&std::fs::read(pid.join(name)).unwrap_or_default()).into_owned();
+            let read =
+                |name: &str| String::from_utf8_lossy(&std::fs::read(pid.join(name)).unwrap_or_default()).into_owned();
             read("environ").contains(&*rig.sim.dir().display().to_string()) && read("cmdline").contains("sh\0-s")
         };
         entries.map(|entry| entry.path()).filter(|pid| of_sim(pid)).count()

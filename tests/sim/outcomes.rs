@@ -35,7 +35,11 @@ fn a_host_that_dies_after_the_instant_is_unknown_and_nothing_is_started() {
     eventually("stops", || rig.active("val-3") == "deactivating");
     rig.fault("val-3", Fault::Freeze(true));
     let ran = run.wait().ended(4).says("unknown").says("nothing was started").says("next: fleet resume");
-    assert!(rig.hosts().iter().filter(|host| *host != "val-3").all(|host| rig.active(host) == "inactive"), "{}", ran.out);
+    assert!(
+        rig.hosts().iter().filter(|host| *host != "val-3").all(|host| rig.active(host) == "inactive"),
+        "{}",
+        ran.out
+    );
     assert_eq!(rig.locked().len(), 5, "the locks are kept for the resume");
     // Still dead: nothing is given back, and it can be resumed again.
     rig.run("resume --yes").ended(4).says("val-3");
