@@ -167,6 +167,9 @@ pub struct ConfirmArgs {
     /// What the run is for, shown to others who meet its lock
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// How long a host may take to tell its facts before the plan is made
+    #[arg(long, default_value = "6s", value_parser = duration, value_name = "TIME")]
+    pub facts_timeout: Duration,
 }
 
 /// What a stop needs to know.

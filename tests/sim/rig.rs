@@ -55,6 +55,12 @@ pub fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
+/// Where the hosts are as slow as the machine of the tests is busy, facts are waited for; a test may say for how long.
+fn patience(words: &str) -> &'static [&'static str] {
+    let plans = ["restart", "halt", "start"].iter().any(|verb| words.starts_with(verb));
+    if plans && !words.contains("--facts-timeout") { &["--facts-timeout", "40s"] } else { &[] }
+}
+
 impl Rig {
     pub fn new(layout: &Layout) -> Self {
         let sim = Sim::start(layout, Path::new(FLEET)).unwrap();
@@ -69,7 +75,7 @@ impl Rig {
     /// `fleet` with these words, in an environment that holds nothing of this machine.
     pub fn fleet(&self, words: &str) -> Command {
         let mut command = Command::new(FLEET);
-        command.args(words.split_whitespace()).env_clear().stdin(Stdio::null()).current_dir(self.machine.path());
+        command.args(words.split_whitespace()).args(patience(words)).env_clear().stdin(Stdio::null()).current_dir(self.machine.path());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("USER", "ana");
         for (name, folder) in
             [("HOME", "home"), ("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache"), ("XDG_CONFIG_HOME", "config")]
