@@ -23,9 +23,6 @@ use crate::model::verdict::ChainState;
 use crate::ops::{self, Planned, Request, Situation};
 use crate::render::refusal::refusal_text;
 
-/// How long a host may take to tell its facts before a plan is made.
-const GATHER: Duration = Duration::from_secs(10);
-
 /// What the operator asked for, whatever the verb.
 pub struct Asked<'a> {
     operation: Operation,
