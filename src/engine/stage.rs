@@ -63,6 +63,8 @@ pub(super) async fn look_again(run: &Run) {
     let started = stages.flat_map(|(index, stage)| stage.tasks.iter().map(move |task| (index, task)));
     let looks = started.filter(|(_, task)| !left_out.contains(&task.service)).map(|(index, task)| async move {
         let number = task.steps.iter().position(|step| step.action == Action::Start)?;
+        let before = run.state().steps.remove(&(index, task.service.to_string(), number));
+        before.flatten().filter(Outcome::is_good)?;
         let target = run.plan.target(&task.service)?;
         let seen = timeout(LAST_LOOK, check::look(&*run.transport, Check::Alive, target, 0)).await;
         let Ok(Ok(check::Look::Not(reason))) = seen else { return None };

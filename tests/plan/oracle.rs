@@ -34,11 +34,13 @@ impl Node {
 /// The rules that a plan breaks, by what happens to the fleet step by step.
 pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTreeSet<&'static str> {
     let mut alive: BTreeSet<&str> = nodes.iter().filter(|(_, node)| node.alive).map(|(name, _)| &**name).collect();
+    // Who votes now; what is started meanwhile doesn't vote at once.
+    let voters: BTreeSet<usize> = alive.iter().map(|name| &nodes[*name]).filter(|node| node.signs()).map(|node| node.key).collect();
     let mut broken = BTreeSet::new();
     for task in plan.stages.iter().flat_map(|stage| &stage.tasks) {
         let name = task.service.host.as_str();
         for step in &task.steps {
-            let before = voting(nodes, &alive);
+            let before = voting(nodes, &alive, &voters);
             match step.action {
                 Action::Observe => continue,
                 Action::Stop { .. } => {
@@ -47,7 +49,7 @@ pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTree
                         broken.insert("unproven");
                     }
                     let declared = plan.operation != Operation::Start;
-                    if !declared && before >= quorum && voting(nodes, &alive) < quorum {
+                    if !declared && before >= quorum && voting(nodes, &alive, &voters) < quorum {
                         broken.insert("quorum");
                     }
                 }
@@ -77,12 +79,10 @@ pub fn double(nodes: &BTreeMap<String, Node>, alive: &BTreeSet<&str>, key: usize
     local + usize::from(remote) > 1
 }
 
-/// Power of the keys that vote and of which a node is alive.
-fn voting(nodes: &BTreeMap<String, Node>, alive: &BTreeSet<&str>) -> u64 {
-    let mut powers: BTreeMap<usize, u64> = BTreeMap::new();
-    for (name, node) in nodes.iter().filter(|(name, node)| node.signs() && alive.contains(name.as_str())) {
-        let _ = name;
-        powers.insert(node.key, node.votes);
-    }
+/// Power of the keys that voted at the outset and of which a node is alive.
+fn voting(nodes: &BTreeMap<String, Node>, alive: &BTreeSet<&str>, voters: &BTreeSet<usize>) -> u64 {
+    let votes = |node: &&Node| node.signs() && voters.contains(&node.key);
+    let powers: BTreeMap<usize, u64> =
+        alive.iter().map(|name| &nodes[*name]).filter(votes).map(|node| (node.key, node.votes)).collect();
     powers.values().sum()
 }

@@ -34,7 +34,7 @@ pub fn hosts(validators: &[&str], sentries: &[&str]) -> String {
     for (role, names) in [("validator", validators), ("sentry", sentries)] {
         for name in names {
             let range = name.find('[').map_or("", |at| &name[at..]);
-            text += &format!("[hosts.\"{name}\"]\naddress = \"h{range}\"\nrole = \"{role}\"\nchain = \"virtengine\"\n");
+            text += &format!("[hosts.\"{name}\"]\naddress = \"{role}{range}\"\nrole = \"{role}\"\nchain = \"virtengine\"\n");
         }
     }
     text

@@ -34,7 +34,7 @@ fn a_host_that_dies_after_the_instant_is_unknown_and_nothing_is_started() {
     let run = rig.start("restart --coordinated --yes --blocks 1 --stop-timeout 4s");
     eventually("stops", || rig.active("val-3") == "deactivating");
     rig.fault("val-3", Fault::Freeze(true));
-    let ran = run.wait().ended(4).says("unknown").says("nothing was started").says("next: fleet resume");
+    let ran = run.wait().ended(4).says("unknown").says("Nothing was started").says("next: fleet resume");
     assert!(
         rig.hosts().iter().filter(|host| *host != "val-3").all(|host| rig.active(host) == "inactive"),
         "{}",

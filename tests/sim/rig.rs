@@ -57,13 +57,21 @@ pub fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
 
 /// Where the hosts are as slow as the machine of the tests is busy, facts are waited for; a test may say for how long.
 fn patience(words: &str) -> &'static [&'static str] {
-    let plans = ["restart", "halt", "start"].iter().any(|verb| words.starts_with(verb));
-    if plans && !words.contains("--facts-timeout") { &["--facts-timeout", "40s"] } else { &[] }
+    match words.split(' ').next() {
+        Some("restart" | "halt" | "start") if !words.contains("--facts-timeout") => &["--facts-timeout", "60s"],
+        Some("status") => &["--timeout", "60s"],
+        _ => &[],
+    }
 }
 
 impl Rig {
     pub fn new(layout: &Layout) -> Self {
         let sim = Sim::start(layout, Path::new(FLEET)).unwrap();
+        // Where the machine of the tests is busy, even a healthy host takes its time to let one in.
+        let text = std::fs::read_to_string(sim.inventory()).unwrap();
+        let patient = text.replace("connect_timeout = \"5s\"", "connect_timeout = \"40s\"");
+        assert_ne!(text, patient);
+        std::fs::write(sim.inventory(), patient).unwrap();
         Self { sim, machine: tempfile::tempdir().unwrap() }
     }
 

@@ -15,8 +15,8 @@ fn stopping(rig: &Rig) -> Running {
 
 /// Lets `val-3` stop.
 fn release(rig: &Rig) {
-    rig.fault("val-3", Fault::WontStop(false));
     crate::rig::eventually("val-3 was told to stop", || rig.active("val-3") == "deactivating");
+    rig.fault("val-3", Fault::WontStop(false));
     rig.ask("val-3", "systemctl kill -s KILL virtengined");
 }
 
