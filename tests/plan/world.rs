@@ -34,7 +34,9 @@ pub fn hosts(validators: &[&str], sentries: &[&str]) -> String {
     for (role, names) in [("validator", validators), ("sentry", sentries)] {
         for name in names {
             let range = name.find('[').map_or("", |at| &name[at..]);
-            text += &format!("[hosts.\"{name}\"]\naddress = \"{role}{range}\"\nrole = \"{role}\"\nchain = \"virtengine\"\n");
+            text += &format!(
+                "[hosts.\"{name}\"]\naddress = \"{role}{range}\"\nrole = \"{role}\"\nchain = \"virtengine\"\n"
+            );
         }
     }
     text
@@ -107,7 +109,11 @@ impl World {
         let inventory = parse(inventory, Path::new("inventory.toml")).unwrap();
         let set = set(powers);
         let answer = |name: &str| {
-            let index = name.strip_prefix("val-").map_or(900 + name.len(), |index| index.parse().unwrap());
+            let index = name
+                .strip_prefix("val-")
+                .map_or(900 + set.validators.len() + name.bytes().map(usize::from).sum::<usize>(), |index| {
+                    index.parse().unwrap()
+                });
             let services = BTreeMap::from([(NODE.to_owned(), node(address(index), &set))]);
             HostFacts::Answered(Box::new(HostAnswer { clock_synced: Some(true), services, ..HostAnswer::default() }))
         };
