@@ -11,6 +11,7 @@ pub mod signals;
 pub mod sim;
 pub mod status;
 pub mod trust;
+mod waiting;
 pub mod when;
 
 use std::io::Write as _;

@@ -12,6 +12,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 use sha1::Sha1;
 
+pub mod edit;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -75,8 +76,10 @@ pub struct Subject {
 /// What the records say about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The key, or the authority that signed its certificate, is recorded here.
+    /// The key is recorded here.
     Trusted(Place),
+    /// The authority that signed its certificate is recorded here.
+    Vouched(Place),
     /// Nothing is recorded for this host.
     Unknown,
     /// Other keys are recorded for this host.
@@ -92,8 +95,8 @@ pub enum Verdict {
 pub struct Recorded {
     /// The line.
     pub place: Place,
-    /// The key's type.
-    pub algorithm: Algorithm,
+    /// The key.
+    pub key: PublicKey,
 }
 
 impl KnownHosts {
@@ -181,7 +184,7 @@ impl Records {
         }
         let signer = self.marked(Marker::Authority).find(|entry| entry.key.key_data() == authority);
         let flaw = match signer.map(|entry| (entry, flaw(certificate, &self.subject.name, now))) {
-            Some((entry, None)) => return Verdict::Trusted(entry.place.clone()),
+            Some((entry, None)) => return Verdict::Vouched(entry.place.clone()),
             Some((_, flaw)) => flaw,
             None => None,
         };
@@ -213,7 +216,7 @@ impl Subject {
 
 impl Entry {
     fn recorded(&self) -> Recorded {
-        Recorded { place: self.place.clone(), algorithm: self.key.algorithm() }
+        Recorded { place: self.place.clone(), key: self.key.clone() }
     }
 }
 

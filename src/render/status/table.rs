@@ -1,9 +1,9 @@
 //! The table: rows that say the same are one, columns are as wide as what is in them.
 
-use super::paint::Paint;
 use super::rows::Row;
 use crate::model::fold::fold;
 use crate::model::inventory::Role;
+use crate::render::paint::Paint;
 use crate::render::span::span;
 
 /// From this width on the table says more.
