@@ -70,6 +70,14 @@ async fn a_revoked_key_is_refused_whatever_else_is_recorded() {
     assert!(error.message.contains("REVOKED at") && error.message.contains("known_hosts:2"), "{error}");
 }
 
+#[tokio::test]
+async fn a_key_revoked_under_the_bare_name_is_refused_at_any_port() {
+    // Here fleet is stricter than ssh, which looks only at the name with the port.
+    let sshd = Sshd::start(&Options::default());
+    let error = connect(&sshd, "@revoked 127.0.0.1 ED\nHOST ED\n").await.unwrap_err();
+    assert!(error.message.contains("REVOKED"), "{error}");
+}
+
 /// One whose ed25519 key an authority has signed, for these principals and this long.
 fn certified(principals: &str, validity: &str, kind: &[&str]) -> Sshd {
     let dir = Sshd::keys(&BOTH);
