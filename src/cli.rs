@@ -40,9 +40,9 @@ pub struct Global {
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-    /// Say more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    /// In a run and its report, a line for each step of each host
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
 }
 
 /// For whom the output is.

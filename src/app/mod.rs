@@ -29,6 +29,7 @@ use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command, Global, InventoryCommand, LockCommand};
 use crate::error::{Error, Kind, Result};
+use crate::journal::Places;
 use context::Context;
 
 /// Runs a command; the exit code.
@@ -71,7 +72,10 @@ fn dispatch(cli: Cli) -> Result<u8> {
             Ok(0)
         }
         Command::Rules { rule } => rules::rules(&global, rule.as_deref()),
-        Command::Runs { command } => runs::runs(&global, &command),
+        Command::Runs { command } => {
+            let places = Places::from_env(|name| std::env::var_os(name))?;
+            runs::runs(&global, &places, &command)
+        }
         command => {
             let runtime = tokio::runtime::Runtime::new().map_err(|error| Error::failed(error.to_string()))?;
             let code = runtime.block_on(on_hosts(global, command));

@@ -12,6 +12,7 @@ use crate::render::words::{clock, seconds};
 pub struct Teller {
     plan: Plan,
     paint: Paint,
+    detailed: bool,
     state: RunState,
     armed: usize,
     stops: Vec<StopTime>,
@@ -22,7 +23,14 @@ pub struct Teller {
 impl Teller {
     /// Of a run of this plan that stands at `state`.
     pub fn new(plan: &Plan, state: RunState, paint: Paint) -> Self {
-        Self { plan: plan.clone(), paint, state, armed: 0, stops: Vec::new(), blocks: Vec::new(), order: None }
+        let (stops, blocks) = (Vec::new(), Vec::new());
+        Self { plan: plan.clone(), paint, detailed: false, state, armed: 0, stops, blocks, order: None }
+    }
+
+    /// The same, with a line for each step of each host.
+    #[must_use]
+    pub fn detailed(self, detailed: bool) -> Self {
+        Self { detailed, ..self }
     }
 
     /// The state after the events so far.
@@ -33,7 +41,8 @@ impl Teller {
     /// What an event has to say; mostly nothing.
     pub fn lines(&mut self, event: &Event) -> Vec<String> {
         self.state.apply(event);
-        let said = self.said(&event.what);
+        let mut said = if self.detailed { self.detail(&event.what) } else { Vec::new() };
+        said.extend(self.said(&event.what));
         if let What::RunEnded { exit, summary, next } = &event.what {
             return self.last(*exit, summary, next.as_deref());
         }
@@ -50,6 +59,22 @@ impl Teller {
         let bound = seconds(i64::try_from(stage.timeout_ms).unwrap_or(i64::MAX));
         let elapsed = seconds(at_ms - self.state.started_ms);
         format!("{elapsed:>7}  {:<9} {good} of {}, at most {bound}", label(stage), stage.tasks.len())
+    }
+
+    /// What only the detailed telling says.
+    fn detail(&self, what: &What) -> Vec<(&'static str, String)> {
+        let line = match what {
+            What::Armed { service, offset_ms, error_ms } => {
+                Some(("arm", format!("{service} armed, its clock {offset_ms:+.1} ms, give or take {error_ms:.1}")))
+            }
+            What::StepEnded { stage, service, outcome, took_ms, .. } if outcome.is_good() => {
+                let name = self.plan.stages.get(*stage).map_or("", label);
+                let took = seconds(i64::try_from(*took_ms).unwrap_or(i64::MAX));
+                Some((name, format!("{service} done in {took}")))
+            }
+            _ => None,
+        };
+        line.into_iter().collect()
     }
 
     fn said(&mut self, what: &What) -> Vec<(&'static str, String)> {
