@@ -10,6 +10,7 @@ use crate::engine::{Ended, Identity, Interrupt, Log, Missing, Run, SystemClock};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::model::event::{RunState, What};
+use crate::model::fold::fold;
 use crate::model::plan::{Operation, Plan};
 use crate::render::words::seconds;
 
@@ -103,7 +104,7 @@ fn not_armed(plan: &Plan, missing: &[Missing]) -> (Option<Kind>, String, Option<
     let mut hosts: Vec<&str> = missing.iter().map(|one| one.service.host.as_str()).collect();
     hosts.dedup();
     let (some, all) = (hosts.len(), plan.hosts().len());
-    let selector = hosts.join(" or ");
+    let selector = fold(hosts);
     let next = format!("reach {selector} and try again, or go on without: --allow-missing '{selector}'");
     (Some(Kind::NotArmed), format!("not armed: {some} of {all} hosts, nothing was changed"), Some(next))
 }

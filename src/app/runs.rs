@@ -104,7 +104,7 @@ fn report(global: &Global, run: &RunDir) -> Result<()> {
         return Ok(());
     }
     let color = colored(global);
-    say(&format!("run {}, begun {}, in {}\n", run.id(), time(stored.state.started_ms), run.path().display()));
+    say(&format!("run {}, begun {}\nin {}\n", run.id(), time(stored.state.started_ms), run.path().display()));
     say(&plan_text(&stored.plan, &[], crate::app::context::width(), color));
     let mut teller = Teller::new(&stored.plan, RunState::default(), Paint { color }).detailed(global.verbose);
     for event in &stored.past.events {

@@ -188,15 +188,13 @@ impl Teller {
 
     /// The last lines: how it ended, and what to do next.
     fn last(&self, exit: u8, summary: &str, next: Option<&str>) -> Vec<String> {
-        let details = format!("Details: fleet runs report {}", self.state.run);
         let first = match exit {
-            0 => format!("{}. {details}", self.paint.good(summary)),
+            0 => self.paint.good(summary),
             _ => format!("{}   (exit {exit})", self.paint.bad(summary)),
         };
-        let mut lines = vec![first];
-        lines.extend(next.map(|next| format!("next: {next}")));
-        lines.extend((exit != 0).then_some(details));
-        lines
+        let next = next.map(|next| format!("next: {next}"));
+        let details = format!("Details: fleet runs report {}", self.state.run);
+        [Some(first), next, Some(details)].into_iter().flatten().collect()
     }
 
     fn done(&self, stage: usize) -> usize {

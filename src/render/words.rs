@@ -35,12 +35,13 @@ pub const fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// Lines of at most `width` columns, broken between words; all but the first are indented.
+/// Lines of at most `width` columns, broken between words; the first keeps its indentation, the others get `indent`.
 pub fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    let lead = text.len() - text.trim_start_matches(' ').len();
+    let mut lines = vec![" ".repeat(lead)];
+    for word in text[lead..].split(' ') {
         let last = lines.last().map_or(0, |line| line.chars().count());
-        let margin = if lines.len() == 1 { 0 } else { indent };
+        let margin = if lines.len() == 1 { lead } else { indent };
         if last > margin && last + 1 + word.chars().count() > width {
             lines.push(" ".repeat(indent));
         } else if last > margin {
@@ -66,5 +67,6 @@ mod tests {
     fn text_is_broken_between_words() {
         assert_eq!(wrapped("one two three", 7, 2), ["one two", "  three"]);
         assert_eq!(wrapped("averylongword b", 4, 1), ["averylongword", " b"]);
+        assert_eq!(wrapped("  one two", 6, 4), ["  one", "    two"]);
     }
 }
