@@ -23,9 +23,6 @@ use crate::model::verdict::ChainState;
 use crate::ops::{self, Planned, Request, Situation};
 use crate::render::refusal::refusal_text;
 
-/// How long a host may take to tell its facts before a plan is made.
-const GATHER: Duration = Duration::from_secs(10);
-
 /// What the operator asked for, whatever the verb.
 pub struct Asked<'a> {
     operation: Operation,
@@ -97,7 +94,8 @@ async fn operate(context: &Context, asked: &Asked<'_>) -> Result<u8> {
     };
     // Hosts that the operation leaves alone are asked too: their power is ours, not foreign.
     let hosts = hosts_of(&context.inventory, &scope.chain);
-    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), GATHER).await;
+    let bound = asked.confirm.facts_timeout;
+    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await;
     let planned = plan(context, chain, &request, &facts).await?;
     let baseline = baseline(&context.inventory, chain, &facts);
     confirm_and_run(context, asked, planned, baseline).await
