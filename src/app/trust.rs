@@ -22,7 +22,8 @@ mod judge;
 pub async fn trust(context: &Context, args: &TrustArgs) -> Result<u8> {
     let selector = context.selector(args.selector.as_deref())?;
     let hosts = select(selector.as_deref().unwrap_or("all"), &context.inventory)?.hosts;
-    let ways = waiting::all(&hosts, hosts.iter().map(|host| context.links.way(host)), |_| {}).await;
+    let ways = hosts.iter().map(|host| context.links.way(host));
+    let ways = waiting::all(&hosts, ways, |_| {}, &|| context.links.is_asking()).await;
     let mut rows = Vec::new();
     let mut found = Vec::new();
     for (host, way) in hosts.iter().zip(ways) {
@@ -65,7 +66,8 @@ fn waves(ways: Vec<Vec<Node>>) -> Vec<Vec<Node>> {
 
 async fn look(context: &Context, args: &TrustArgs, wave: &[Node]) -> Vec<Judged> {
     let names: Vec<String> = wave.iter().map(|node| node.name().to_owned()).collect();
-    let looks = waiting::all(&names, wave.iter().map(|node| context.links.look(node)), |_| {}).await;
+    let looks = wave.iter().map(|node| context.links.look(node));
+    let looks = waiting::all(&names, looks, |_| {}, &|| context.links.is_asking()).await;
     let judged = names.iter().zip(looks).map(|(name, look)| match look {
         Ok(look) => judged(name, &look, args.replace),
         Err(error) => Judged { row: failed(name, error), changes: Vec::new() },
@@ -143,6 +145,9 @@ fn end(context: &Context, rows: &[Row]) {
         return context.print_rows(rows.iter().map(Row::json));
     }
     let hints = rows.iter().filter_map(|row| Some((&*row.host, row.failed.as_ref()?.hint.as_deref()?)));
+    for line in next(hints) {
+        context.print(&line);
+    }
     let trusted = rows.iter().filter(|row| row.is_trusted()).count();
-    context.print(&format!("{}{trusted} of {} hosts trusted", next(hints), rows.len()));
+    context.print(&format!("{trusted} of {} hosts trusted", rows.len()));
 }
