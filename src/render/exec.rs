@@ -47,13 +47,22 @@ impl Answer {
         }
     }
 
+    /// What makes it another answer than others; what to try next is folded by itself.
+    fn told(&self) -> (&[u8], &[u8], u8, Option<u32>, Option<&str>) {
+        let message = self.reason().map(|reason| reason.message.as_str());
+        (&self.stdout, &self.stderr, rank(&self.end), self.exit(), message)
+    }
+
+    fn exit(&self) -> Option<u32> {
+        if let End::Exit(code) = self.end { Some(code) } else { None }
+    }
+
     /// For programs; text that isn't UTF-8 has replacement characters in it.
     pub fn json(&self) -> Value {
-        let exit = if let End::Exit(code) = &self.end { Some(code) } else { None };
         let reason = self.reason();
         json!({
             "host": self.host,
-            "exit": exit,
+            "exit": self.exit(),
             "stdout": String::from_utf8_lossy(&self.stdout),
             "stderr": String::from_utf8_lossy(&self.stderr),
             "error": reason.map(|reason| &reason.message),
@@ -81,10 +90,7 @@ pub fn exec_text(answers: &[Answer], seconds: f64, color: bool) -> String {
 fn groups(answers: &[Answer]) -> Vec<Vec<&Answer>> {
     let mut groups: Vec<Vec<&Answer>> = Vec::new();
     for answer in answers {
-        let same = |group: &&mut Vec<&Answer>| {
-            let first = group[0];
-            (&first.stdout, &first.stderr, &first.end) == (&answer.stdout, &answer.stderr, &answer.end)
-        };
+        let same = |group: &&mut Vec<&Answer>| group[0].told() == answer.told();
         match groups.iter_mut().find(same) {
             Some(group) => group.push(answer),
             None => groups.push(vec![answer]),
