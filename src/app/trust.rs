@@ -98,14 +98,18 @@ fn agree(context: &Context, args: &TrustArgs, judged: &[Judged]) -> Result<bool>
         .fold((0, 0), |(added, dropped), (_, change)| (added + change.add.len(), dropped + change.forget.len()));
     let hosts = fold(changing.iter().map(|one| one.row.host.as_str()));
     let what = match dropped {
-        0 => format!("record {added} new keys of {hosts}"),
-        _ => format!("record {added} keys of {hosts} and drop {dropped} that no longer hold"),
+        0 => format!("record {} of {hosts}", counted(added, "new key")),
+        _ => format!("record {} of {hosts} and drop {dropped} of before", counted(added, "key")),
     };
     if !std::io::stdin().is_terminal() {
         let error = Error::usage(format!("there is no terminal to ask on: {what}?"));
         return Err(error.hint("compare the fingerprints with those of the hosts themselves, then add --yes"));
     }
     context.yes_to(&format!("Compare the fingerprints with those of the hosts themselves. Shall fleet {what}?"))
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// Writes what is to be written, file by file, and notes in each row what came of it.

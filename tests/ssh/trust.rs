@@ -242,6 +242,6 @@ fn on_a_terminal_it_asks() {
     assert!(!fleet.recorded().exists());
     let agreed = fleet.typing("trust", "y\n");
     assert_eq!(agreed.code, Some(0));
-    assert!(agreed.stdout.contains("Shall fleet record 1 new keys of val-1? [y/N]"), "{}", agreed.stdout);
+    assert!(agreed.stdout.contains("Shall fleet record 1 new key of val-1? [y/N]"), "{}", agreed.stdout);
     assert!(answers(&fleet));
 }
