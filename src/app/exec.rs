@@ -27,12 +27,12 @@ pub async fn exec(context: &Context, args: &ExecArgs) -> Result<u8> {
     let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
     let began = Instant::now();
     let asked = hosts.iter().map(|host| ask(context, args, host, command, interrupt.clone()));
-    let answers = waiting::all(&hosts, asked, |answer| {
+    let came = |answer: &Answer| {
         if context.global.output == Output::Jsonl {
             context.print(&answer.json().to_string());
         }
-    });
-    let answers = answers.await;
+    };
+    let answers = waiting::all(&hosts, asked, came, &|| context.links.is_asking()).await;
     show(context, &answers, began.elapsed());
     let interrupted = *interrupt.borrow();
     Ok(match interrupted {

@@ -22,7 +22,8 @@ mod judge;
 pub async fn trust(context: &Context, args: &TrustArgs) -> Result<u8> {
     let selector = context.selector(args.selector.as_deref())?;
     let hosts = select(selector.as_deref().unwrap_or("all"), &context.inventory)?.hosts;
-    let ways = waiting::all(&hosts, hosts.iter().map(|host| context.links.way(host)), |_| {}).await;
+    let ways = hosts.iter().map(|host| context.links.way(host));
+    let ways = waiting::all(&hosts, ways, |_| {}, &|| context.links.is_asking()).await;
     let mut rows = Vec::new();
     let mut found = Vec::new();
     for (host, way) in hosts.iter().zip(ways) {
@@ -65,7 +66,8 @@ fn waves(ways: Vec<Vec<Node>>) -> Vec<Vec<Node>> {
 
 async fn look(context: &Context, args: &TrustArgs, wave: &[Node]) -> Vec<Judged> {
     let names: Vec<String> = wave.iter().map(|node| node.name().to_owned()).collect();
-    let looks = waiting::all(&names, wave.iter().map(|node| context.links.look(node)), |_| {}).await;
+    let looks = wave.iter().map(|node| context.links.look(node));
+    let looks = waiting::all(&names, looks, |_| {}, &|| context.links.is_asking()).await;
     let judged = names.iter().zip(looks).map(|(name, look)| match look {
         Ok(look) => judged(name, &look, args.replace),
         Err(error) => Judged { row: failed(name, error), changes: Vec::new() },
@@ -96,14 +98,18 @@ fn agree(context: &Context, args: &TrustArgs, judged: &[Judged]) -> Result<bool>
         .fold((0, 0), |(added, dropped), (_, change)| (added + change.add.len(), dropped + change.forget.len()));
     let hosts = fold(changing.iter().map(|one| one.row.host.as_str()));
     let what = match dropped {
-        0 => format!("record {added} new keys of {hosts}"),
-        _ => format!("record {added} keys of {hosts} and drop {dropped} that no longer hold"),
+        0 => format!("record {} of {hosts}", counted(added, "new key")),
+        _ => format!("record {} of {hosts} and drop {dropped} of before", counted(added, "key")),
     };
     if !std::io::stdin().is_terminal() {
         let error = Error::usage(format!("there is no terminal to ask on: {what}?"));
         return Err(error.hint("compare the fingerprints with those of the hosts themselves, then add --yes"));
     }
     context.yes_to(&format!("Compare the fingerprints with those of the hosts themselves. Shall fleet {what}?"))
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// Writes what is to be written, file by file, and notes in each row what came of it.
@@ -143,6 +149,9 @@ fn end(context: &Context, rows: &[Row]) {
         return context.print_rows(rows.iter().map(Row::json));
     }
     let hints = rows.iter().filter_map(|row| Some((&*row.host, row.failed.as_ref()?.hint.as_deref()?)));
+    for line in next(hints) {
+        context.print(&line);
+    }
     let trusted = rows.iter().filter(|row| row.is_trusted()).count();
-    context.print(&format!("{}{trusted} of {} hosts trusted", next(hints), rows.len()));
+    context.print(&format!("{trusted} of {} hosts trusted", rows.len()));
 }

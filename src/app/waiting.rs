@@ -13,11 +13,13 @@ const QUIET: Duration = Duration::from_secs(1);
 /// More than this of the names isn't shown.
 const NAMES: usize = 60;
 
-/// Every answer of `hosts`, in their order; each is told to `came` when it comes.
+/// Every answer of `hosts`, in their order; each is told to `came` when it comes. While somebody types, which
+/// `is_asking` tells, nothing is shown.
 pub async fn all<T>(
     hosts: &[String],
     answers: impl Iterator<Item = impl Future<Output = T>>,
     mut came: impl FnMut(&T),
+    is_asking: &dyn Fn() -> bool,
 ) -> Vec<T> {
     let numbered = answers.enumerate().map(|(index, answer)| async move { (index, answer.await) });
     let mut running: FuturesUnordered<_> = numbered.collect();
@@ -31,7 +33,7 @@ pub async fn all<T>(
                 came(&answer);
                 all.push((index, answer));
             }
-            () = waiting.tick() => {}
+            () = waiting.tick(is_asking) => {}
         }
     }
     all.sort_by_key(|(index, _)| *index);
@@ -56,8 +58,11 @@ impl Waiting {
     }
 
     /// Waits for the next moment to show something, and shows it. Safe to give up and to call again.
-    async fn tick(&mut self) {
+    async fn tick(&mut self, is_asking: &dyn Fn() -> bool) {
         self.beat.tick().await;
+        if is_asking() {
+            return;
+        }
         let text = self.line();
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -94,8 +99,11 @@ mod tests {
         let hosts: Vec<String> = (1..=3).map(|n| format!("val-{n}")).collect();
         let mut waiting = Waiting::new(&hosts);
         waiting.left.remove(0);
-        waiting.tick().await;
-        assert_eq!(waiting.line(), "1 of 3 answered, 1 s: waiting for val-[2-3]");
+        waiting.tick(&|| true).await;
+        assert!(waiting.bar.is_none());
+        waiting.tick(&|| false).await;
+        assert!(waiting.bar.is_some());
+        assert_eq!(waiting.line(), "1 of 3 answered, 2 s: waiting for val-[2-3]");
         waiting.left = (1..40).map(|n| format!("host-{n}-{}", "x".repeat(n))).collect();
         waiting.all = 40;
         assert!(waiting.line().chars().count() < 120);
@@ -109,7 +117,7 @@ mod tests {
             seconds
         };
         let mut came = Vec::new();
-        let all = all(&hosts, [5, 2].map(answer).into_iter(), |one| came.push(*one)).await;
+        let all = all(&hosts, [5, 2].map(answer).into_iter(), |one| came.push(*one), &|| false).await;
         assert_eq!((all, came), (vec![5, 2], vec![2, 5]));
     }
 }

@@ -47,13 +47,22 @@ impl Answer {
         }
     }
 
+    /// What makes it another answer than others; what to try next is folded by itself.
+    fn told(&self) -> (&[u8], &[u8], u8, Option<u32>, Option<&str>) {
+        let message = self.reason().map(|reason| reason.message.as_str());
+        (&self.stdout, &self.stderr, rank(&self.end), self.exit(), message)
+    }
+
+    fn exit(&self) -> Option<u32> {
+        if let End::Exit(code) = self.end { Some(code) } else { None }
+    }
+
     /// For programs; text that isn't UTF-8 has replacement characters in it.
     pub fn json(&self) -> Value {
-        let exit = if let End::Exit(code) = &self.end { Some(code) } else { None };
         let reason = self.reason();
         json!({
             "host": self.host,
-            "exit": exit,
+            "exit": self.exit(),
             "stdout": String::from_utf8_lossy(&self.stdout),
             "stderr": String::from_utf8_lossy(&self.stderr),
             "error": reason.map(|reason| &reason.message),
@@ -70,22 +79,18 @@ pub fn exec_text(answers: &[Answer], seconds: f64, color: bool) -> String {
     let names: Vec<String> = groups.iter().map(|group| fold(group.iter().map(|one| one.host.as_str()))).collect();
     let width = names.iter().map(|name| name.chars().count()).filter(|width| *width <= NAMES).max().unwrap_or(0);
     let paint = Paint { color };
-    let mut text = String::new();
-    for (group, names) in groups.iter().zip(&names) {
-        text += &shown(group[0], names, width, paint);
-    }
-    text += &next(answers.iter().filter_map(|answer| Some((&*answer.host, answer.reason()?.hint.as_deref()?))));
-    text + &summary(answers, &groups, seconds) + "\n"
+    let mut lines: Vec<String> =
+        groups.iter().zip(&names).flat_map(|(group, names)| shown(group[0], names, width, paint)).collect();
+    lines.extend(next(answers.iter().filter_map(|answer| Some((&*answer.host, answer.reason()?.hint.as_deref()?)))));
+    lines.push(summary(answers, &groups, seconds));
+    lines.join("\n") + "\n"
 }
 
 /// Equal answers together.
 fn groups(answers: &[Answer]) -> Vec<Vec<&Answer>> {
     let mut groups: Vec<Vec<&Answer>> = Vec::new();
     for answer in answers {
-        let same = |group: &&mut Vec<&Answer>| {
-            let first = group[0];
-            (&first.stdout, &first.stderr, &first.end) == (&answer.stdout, &answer.stderr, &answer.end)
-        };
+        let same = |group: &&mut Vec<&Answer>| group[0].told() == answer.told();
         match groups.iter_mut().find(same) {
             Some(group) => group.push(answer),
             None => groups.push(vec![answer]),
@@ -105,27 +110,24 @@ fn rank(end: &End) -> u8 {
     }
 }
 
-fn shown(answer: &Answer, names: &str, width: usize, paint: Paint) -> String {
+/// The lines of one answer.
+fn shown(answer: &Answer, names: &str, width: usize, paint: Paint) -> Vec<String> {
     let (stdout, stderr) = (plain(&answer.stdout), plain(&answer.stderr));
     let head = match &answer.end {
         End::Exit(0) if stdout.is_empty() && stderr.is_empty() => "(no output)".into(),
         // One line stands beside the name.
         End::Exit(0) if stderr.is_empty() && stdout.trim_end_matches('\n').lines().count() == 1 => {
-            return format!("{names:width$}  {}\n", stdout.trim_end_matches('\n'));
+            return vec![format!("{names:width$}  {}", stdout.trim_end_matches('\n'))];
         }
         End::Exit(0) => String::new(),
         End::Exit(code) => paint.bad(&format!("exit {code}")),
         End::Failed(reason) => format!("{} {}", paint.bad("failed:"), plain(reason.message.as_bytes())),
         End::Unknown(reason) => format!("{} {}", paint.unsure("unknown:"), plain(reason.message.as_bytes())),
     };
-    let mut text = format!("{names:width$}  {head}").trim_end().to_owned() + "\n";
-    for line in stdout.lines() {
-        text += if line.is_empty() { "" } else { "  " };
-        text += line;
-        text.push('\n');
-    }
-    stderr.lines().for_each(|line| text += &format!("  stderr: {line}\n"));
-    text
+    let mut lines = vec![format!("{names:width$}  {head}").trim_end().to_owned()];
+    lines.extend(stdout.lines().map(|line| if line.is_empty() { String::new() } else { format!("  {line}") }));
+    lines.extend(stderr.lines().map(|line| format!("  stderr: {line}")));
+    lines
 }
 
 fn summary(answers: &[Answer], groups: &[Vec<&Answer>], seconds: f64) -> String {

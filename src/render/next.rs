@@ -13,7 +13,7 @@ pub struct Reason {
 }
 
 /// The hints of hosts, a line each: `next: fleet trust val-[1-3]`. What differs in the host's name alone is folded.
-pub fn next<'a>(hints: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub fn next<'a>(hints: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut found: Vec<(String, Vec<&str>)> = Vec::new();
     for (host, hint) in hints {
         let form = with_host(&plain(hint.as_bytes()), host, "\0");
@@ -22,7 +22,7 @@ pub fn next<'a>(hints: impl Iterator<Item = (&'a str, &'a str)>) -> String {
             None => found.push((form, vec![host])),
         }
     }
-    found.into_iter().map(|(form, hosts)| format!("next: {}\n", form.replace('\0', &fold(hosts)))).collect()
+    found.into_iter().map(|(form, hosts)| format!("next: {}", form.replace('\0', &fold(hosts)))).collect()
 }
 
 /// `text` with the word `host` replaced.
@@ -42,7 +42,7 @@ mod tests {
     fn a_hint_for_many_hosts_stands_once() {
         let hints =
             [("val-1", "fleet trust val-1"), ("b", "is b up?"), ("val-2", "fleet trust val-2"), ("c", "is b up?")];
-        assert_eq!(next(hints.into_iter()), "next: fleet trust val-[1-2]\nnext: is b up?\nnext: is b up?\n");
+        assert_eq!(next(hints.into_iter()), ["next: fleet trust val-[1-2]", "next: is b up?", "next: is b up?"]);
     }
 
     #[test]

@@ -73,13 +73,12 @@ impl State {
     fn notes(&self) -> Vec<String> {
         match self {
             Self::New(None) => Vec::new(),
-            Self::Recorded(place) => vec![format!("at {place}")],
+            Self::Recorded(place) | Self::Revoked(place) => vec![format!("at {place}")],
             Self::Vouched(place) => vec![format!("by the authority at {place}")],
             Self::New(Some(flaw)) => vec![format!("its certificate isn't good: {flaw}")],
             Self::Changed(old) => {
                 old.iter().map(|old| format!("recorded is {} {} at {}", old.kind, old.fingerprint, old.place)).collect()
             }
-            Self::Revoked(place) => vec![format!("at {place}")],
         }
     }
 }
@@ -95,21 +94,21 @@ impl Row {
     pub fn text(&self, color: bool) -> String {
         let paint = Paint { color };
         let address = self.address.as_ref().map_or_else(String::new, |address| format!(" ({address})"));
-        let mut text = format!("{}{address}\n", self.host);
-        for Key { kind, fingerprint, state } in &self.keys {
-            let name = format!("{:8}", state.name());
-            let name = match state {
+        let mut lines = vec![format!("{}{address}", self.host)];
+        for key in &self.keys {
+            let name = format!("{:8}", key.state.name());
+            let name = match key.state {
                 State::Recorded(_) | State::Vouched(_) => name,
                 State::New(_) => paint.unsure(&name),
                 State::Changed(_) | State::Revoked(_) => paint.bad(&name.to_uppercase()),
             };
-            text += &format!("  {name}  {kind}  {fingerprint}\n");
-            state.notes().iter().for_each(|note| text += &format!("            {}\n", plain(note.as_bytes())));
+            lines.push(format!("  {name}  {}  {}", key.kind, key.fingerprint));
+            lines.extend(key.state.notes().iter().map(|note| format!("            {}", plain(note.as_bytes()))));
         }
         if let Some(reason) = &self.failed {
-            text += &format!("  {} {}\n", paint.bad("failed:"), plain(reason.message.as_bytes()));
+            lines.push(format!("  {} {}", paint.bad("failed:"), plain(reason.message.as_bytes())));
         }
-        text
+        lines.join("\n") + "\n"
     }
 
     /// For programs.

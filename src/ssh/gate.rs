@@ -67,7 +67,8 @@ impl client::Handler for Gate {
             }
             Self::Check { settings, records } => {
                 let verdict = judge(records, shown);
-                refusal(settings, &verdict, &shown.public_key()).map_or(Ok(true), |error| Err(Fault::Link(error)))
+                refusal(settings, &verdict, &shown.public_key(), records.skipped())
+                    .map_or(Ok(true), |error| Err(Fault::Link(error)))
             }
         }
     }
@@ -95,7 +96,7 @@ fn now() -> u64 {
 }
 
 /// The error for a key that doesn't pass.
-fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey) -> Option<LinkError> {
+fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey, skipped: Option<String>) -> Option<LinkError> {
     let what = format!(
         "host key of {} ({}), {} {}",
         settings.name,
@@ -109,7 +110,9 @@ fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey) -> Option<Li
         Verdict::Trusted(_) | Verdict::Vouched(_) => None,
         Verdict::Unknown => {
             let files: Vec<String> = settings.known_hosts.iter().map(|file| file.display().to_string()).collect();
-            let notes = [&[String::new()], &settings.notes[..]].concat().join("; ");
+            let notes: Vec<String> =
+                std::iter::once(String::new()).chain(skipped).chain(settings.notes.clone()).collect();
+            let notes = notes.join("; ");
             error(format!("{what}: not recorded in {}{notes}", files.join(", ")), trust)
         }
         Verdict::Changed(recorded) => {

@@ -41,6 +41,11 @@ impl Keyring {
         files.entry(path.to_path_buf()).or_insert_with(|| load(path)).clone()
     }
 
+    /// Whether somebody is being asked for a passphrase.
+    pub fn is_asking(&self) -> bool {
+        self.prompt.try_lock().is_err()
+    }
+
     /// Unlocks the key at `path`; callers that come meanwhile wait, and find it unlocked.
     pub async fn unlock(&self, path: &Path, setup: &Setup) -> Result<(), LinkError> {
         let _alone = self.prompt.lock().await;

@@ -128,7 +128,7 @@ impl KnownHosts {
     pub fn about(&self, subject: &Subject) -> Records {
         let bare = if subject.has_odd_port() { self.matching(&subject.name).cloned().collect() } else { Vec::new() };
         let exact = self.matching(&subject.lookup()).cloned().collect();
-        Records { subject: subject.clone(), exact, bare }
+        Records { subject: subject.clone(), exact, bare, skipped: self.notes.clone() }
     }
 }
 
@@ -138,6 +138,7 @@ pub struct Records {
     subject: Subject,
     exact: Vec<Entry>,
     bare: Vec<Entry>,
+    skipped: Vec<String>,
 }
 
 impl Records {
@@ -155,6 +156,12 @@ impl Records {
             }
         }
         types
+    }
+
+    /// What was skipped in the files, of which one line may have been meant for this host: the first, and how many more.
+    pub fn skipped(&self) -> Option<String> {
+        let more = self.skipped.len().saturating_sub(1);
+        self.skipped.first().map(|first| if more == 0 { first.clone() } else { format!("{first}, and {more} more") })
     }
 
     /// Whether a certificate could be trusted at all.

@@ -130,6 +130,11 @@ impl Links {
         self.0.prepare(&Node::Host(host.to_owned())).await
     }
 
+    /// Whether somebody is being asked for a passphrase.
+    pub fn is_asking(&self) -> bool {
+        self.0.desk.keyring.is_asking()
+    }
+
     /// Forgets the records of host keys, after some were written.
     pub fn forget_records(&self) {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner).clear();

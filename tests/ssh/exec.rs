@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fleet::{Fleet, Run};
 use crate::link::CUT;
-use crate::sshd::{Options, Sshd, executable, free_port};
+use crate::sshd::{Options, Sshd, executable, free_port, run};
 
 /// Something else on val-3 than on the others.
 const VERSION: &str = "case $SSH_CONNECTION in *' 127.0.0.3 '*) echo v1.4.1;; *) echo v1.4.2;; esac";
@@ -193,4 +193,15 @@ fn sudo_that_refuses_is_a_failure_not_an_unknown() {
     assert_eq!(run.code, Some(4));
     assert!(run.stdout.starts_with("val-1  failed: sudo refused: sudo: a password is required\n"), "{}", run.stdout);
     assert!(run.stdout.contains("next: allow it without a password"), "{}", run.stdout);
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_for_all_hosts() {
+    let (fleet, sshd) = Fleet::of_three();
+    let key = sshd.path("client");
+    run("ssh-keygen", &["-q", "-p", "-P", "", "-N", "open sesame", "-f", key.to_str().unwrap()]);
+    let answered = fleet.typing("exec all -- echo in", "wrong\nopen sesame\n");
+    assert_eq!(answered.code, Some(0), "{}", answered.stdout);
+    assert!(answered.stdout.contains("val-[1-3]  in"), "{}", answered.stdout);
+    assert_eq!(answered.stdout.matches("Passphrase of").count(), 2, "{}", answered.stdout);
 }

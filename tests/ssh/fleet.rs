@@ -1,7 +1,8 @@
 //! The `fleet` program in surroundings of its own, with an inventory that is made for real `sshd`s.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -58,11 +59,12 @@ impl Fleet {
     /// Adds a host that takes the client key of `sshd`; `extra` are more lines of its table.
     pub fn host(&mut self, name: &str, address: &str, sshd: &Sshd, extra: &str) {
         let (client, user) = (sshd.path("client"), login());
-        self.hosts += &format!(
+        let table = format!(
             "[hosts.{name}]\naddress = \"{address}\"\nrole = \"monitoring\"\n\
              ssh.identity = [\"{}\"]\nssh.user = \"{user}\"\n{extra}\n",
             client.display()
         );
+        self.hosts.push_str(&table);
         let text = format!("format = 1\n[fleet]\nname = \"test\"\n[ssh]\nconnect_timeout = \"20s\"\n{}", self.hosts);
         std::fs::write(self.path("inventory.toml"), text).unwrap();
     }
@@ -97,10 +99,28 @@ impl Fleet {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
         let path = std::env::var("PATH").unwrap();
-        command.args(args).current_dir(self.home.path()).env_clear().stdin(std::process::Stdio::null());
+        command.args(args).current_dir(self.home.path()).env_clear().stdin(Stdio::null());
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         command.env("HOME", self.home.path()).env("USER", login());
         command
+    }
+
+    /// Runs it at a terminal where `text` is typed.
+    pub fn typing(&self, args: &str, text: &str) -> Run {
+        let mut child = Command::new("script")
+            .args(["-q", "-e", "-c", &format!("{} {args}", env!("CARGO_BIN_EXE_fleet")), "/dev/null"])
+            .current_dir(self.home.path())
+            .env("HOME", self.home.path())
+            .env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("FLEET_INVENTORY")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("script is needed for this test (bsdutils): {error}"));
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().into()
     }
 
     /// Runs it to its end.

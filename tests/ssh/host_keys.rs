@@ -140,5 +140,7 @@ async fn an_unreadable_known_hosts_is_an_error_not_an_empty_one() {
 #[tokio::test]
 async fn garbage_in_known_hosts_takes_no_trust_away() {
     let sshd = Sshd::start(&Options::default());
+    let error = connect(&sshd, "\nHOST ssh-ed25519 AAAA\ngarbage").await.unwrap_err();
+    assert!(error.message.contains("known_hosts:2: skipped") && error.message.contains("and 1 more"), "{error}");
     connect(&sshd, "garbage\n\u{0}\u{1}\n|1|x|y ED\nHOST ssh-ed25519 AAAA\n  HOST \t ED   \n").await.unwrap();
 }

@@ -153,7 +153,16 @@ fn certified() -> Sshd {
 fn ssh_connects(sshd: &Sshd) -> bool {
     let at = |name: &str| sshd.path(name).display().to_string();
     let mut command = Command::new("ssh");
-    command.args(["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no"]);
+    command.args([
+        "-F",
+        "none",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "KexAlgorithms=curve25519-sha256",
+    ]);
     command.args(["-o", &format!("UserKnownHostsFile={}", at("known_hosts")), "-o", "GlobalKnownHostsFile=none"]);
     command.args(["-i", &at("client"), "-p", &sshd.port.to_string(), &format!("{}@127.0.0.1", login()), "true"]);
     command.stdin(Stdio::null()).stderr(Stdio::null()).env_remove("SSH_AUTH_SOCK").status().unwrap().success()

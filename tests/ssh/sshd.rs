@@ -99,10 +99,11 @@ impl Sshd {
         assert!(Path::new(SSHD).exists(), "{SSHD} is needed for this test: apt-get install openssh-server");
         let port = free_port();
         let at = dir.path().display();
-        let listen: String = options.listen.iter().map(|address| format!("ListenAddress {address}\n")).collect();
-        let keys: String = options.host_keys.iter().map(|kind| format!("HostKey {at}/host_{kind}\n")).collect();
+        let listen = options.listen.iter().map(|address| format!("ListenAddress {address}"));
+        let keys = options.host_keys.iter().map(|kind| format!("HostKey {at}/host_{kind}"));
+        let lines = listen.chain(keys).collect::<Vec<_>>().join("\n");
         let config = format!(
-            "Port {port}\n{listen}{keys}AuthorizedKeysFile {at}/authorized_keys\nPidFile {at}/pid\n\
+            "Port {port}\n{lines}\nAuthorizedKeysFile {at}/authorized_keys\nPidFile {at}/pid\n\
              UsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\n{}\n",
             options.extra

@@ -1,9 +1,7 @@
 //! `fleet trust` as it is run.
 
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crate::fleet::{Fleet, Run, files};
 use crate::sshd::{Options, Sshd, free_port, keygen, login, run};
@@ -67,8 +65,8 @@ fn recorded_keys_are_known_to_fleet_and_to_ssh() {
     assert!(first.stdout.ends_with("1 of 1 hosts trusted\n"), "{}", first.stdout);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&fleet.recorded()), mode(fleet.recorded().parent().unwrap())), (0o600, 0o700));
-    let expected: String =
-        ["ed25519", "ecdsa"].iter().map(|kind| format!("{} {}\n", name(&sshd), sshd.host_key(kind))).collect();
+    let line = |kind: &str| format!("{} {}\n", name(&sshd), sshd.host_key(kind));
+    let expected = line("ed25519") + &line("ecdsa");
     assert_eq!(recorded(&fleet), expected);
     assert!(answers(&fleet));
     let second = fleet.run(&["trust"]);
@@ -237,27 +235,13 @@ fn programs_get_rows() {
     assert_eq!((&written["recorded_in"], &written["trusted"]), (&file.into(), &true.into()));
 }
 
-/// What is typed at a terminal in which `fleet trust` runs, and what it came to.
-fn typed(fleet: &Fleet, text: &str) -> i32 {
-    let command = format!("{} trust", env!("CARGO_BIN_EXE_fleet"));
-    let mut child = Command::new("script")
-        .args(["-q", "-e", "-c", &command, "/dev/null"])
-        .current_dir(fleet.home.path())
-        .env("HOME", fleet.home.path())
-        .env("PATH", format!("{}:{}", fleet.path("bin").display(), std::env::var("PATH").unwrap()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("script is needed for this test (bsdutils): {error}"));
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().status.code().unwrap()
-}
-
 #[test]
 fn on_a_terminal_it_asks() {
     let (fleet, _sshd) = one(&Options::default());
-    assert_eq!(typed(&fleet, "n\n"), 4);
+    assert_eq!(fleet.typing("trust", "n\n").code, Some(4));
     assert!(!fleet.recorded().exists());
-    assert_eq!(typed(&fleet, "y\n"), 0);
+    let agreed = fleet.typing("trust", "y\n");
+    assert_eq!(agreed.code, Some(0));
+    assert!(agreed.stdout.contains("Shall fleet record 1 new key of val-1? [y/N]"), "{}", agreed.stdout);
     assert!(answers(&fleet));
 }
