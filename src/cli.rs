@@ -1,21 +1,16 @@
 //! The command line: definitions only, parsing never does anything.
 
+mod examples;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Operates a fleet of bare-metal blockchain validators over plain SSH.
-///
-/// Nothing is installed on the hosts. What fleet leaves there: leases in /run/fleet, the lock's record and the steps it
-/// saw in /var/lib/fleet (the last 20 runs), nothing else.
+/// Operates a fleet of bare-metal blockchain validators over plain SSH
 #[derive(Debug, Parser)]
 #[command(name = "fleet", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage or inventory, 3 refused by a safety rule, 4 incomplete or \
-                        unknown, 5 not armed (nothing changed), 75 locked, 129/130/143 interrupted.\n\
-                        status: 0 advancing, 1 not. exec: 0, or 4 when a host failed."
-)]
+#[command(after_help = examples::FLEET)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -25,24 +20,30 @@ pub struct Cli {
     pub command: Command,
 }
 
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// The inventory [default: ./inventory.toml, then fleet/inventory.toml in the user's config folder]
-    #[arg(short, long, global = true, env = "FLEET_INVENTORY", value_name = "FILE")]
+    /// The inventory
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, env = "FLEET_INVENTORY", hide_env_values = true)]
+    #[arg(value_name = "FILE")]
     pub inventory: Option<PathBuf>,
     /// Only these hosts, e.g. 'role:validator and not val-3'
-    #[arg(short, long, global = true, value_name = "SELECTOR")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_name = "SELECTOR")]
     pub limit: Option<String>,
-    /// How to print
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
+    /// For people (text), or for programs: one document (json), a line for each event or row (jsonl)
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Output::Text)]
+    #[arg(hide_possible_values = true, value_name = "FORMAT")]
     pub output: Output,
     /// When to use colour
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(help = "Colour: auto (on a terminal and without NO_COLOR), always or never")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Color::Auto)]
+    #[arg(hide_possible_values = true, value_name = "WHEN")]
     pub color: Color,
-    /// Say more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    /// In a run and its report, a line for each step of each host
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
+    pub verbose: bool,
 }
 
 /// For whom the output is.
@@ -71,18 +72,25 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what every host and chain is doing, and why a chain stands
+    #[command(after_help = examples::STATUS)]
     Status(StatusArgs),
     /// Run a command on hosts and fold equal answers
+    #[command(after_help = examples::EXEC)]
     Exec(ExecArgs),
     /// Stop all selected nodes at one instant
+    #[command(after_help = examples::HALT)]
     Halt(HaltArgs),
-    /// Start nodes: needed services, sentries, then validators by voting power
+    /// Start nodes: sentries first, then validators by voting power
+    #[command(after_help = examples::START)]
     Start(StartArgs),
     /// Stop and start nodes, and watch for the first block
+    #[command(after_help = examples::RESTART)]
     Restart(RestartArgs),
     /// Go on with a run whose fleet died
+    #[command(after_help = examples::RESUME)]
     Resume(ResumeArgs),
     /// Take a dead run's lock off hosts (the last resort)
+    #[command(after_help = examples::UNLOCK)]
     Unlock(UnlockArgs),
     /// Show the locks that hosts hold
     Lock {
@@ -97,29 +105,35 @@ pub enum Command {
         command: InventoryCommand,
     },
     /// Show the SSH host keys of hosts and record them
+    #[command(after_help = examples::TRUST)]
     Trust(TrustArgs),
     /// List, show and report on past runs
+    #[command(after_help = examples::RUNS)]
     Runs {
         /// Which.
         #[command(subcommand)]
         command: RunsCommand,
     },
     /// List the safety rules, or explain one
+    #[command(after_help = examples::RULES)]
     Rules {
         /// The rule's name
         rule: Option<String>,
     },
-    /// Try fleet on simulated hosts: a chain that has stopped, and the way back
+    /// Show fleet on simulated hosts: a stopped chain, and the way back
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
     /// Serve simulated hosts until standard input ends
     #[command(hide = true)]
     Sim(SimArgs),
     /// Print a shell's completion script
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
     /// Print the manual page
+    #[command(after_help = examples::MAN)]
     Man,
 }
 
@@ -149,7 +163,7 @@ pub struct ExecArgs {
     pub sudo: bool,
 }
 
-/// How a plan is confirmed.
+/// How a plan is made and confirmed.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConfirmArgs {
     /// Show the plan and change nothing
@@ -240,15 +254,15 @@ pub struct WatchArgs {
 pub struct RestartArgs {
     /// Which hosts [default: the validators and sentries of the one chain]
     pub selector: Option<String>,
-    /// Stop all at once, prove it, start all: brings a stopped chain back
+    /// Stop all at one instant, prove it, start all: brings a stopped chain back
     #[arg(long)]
     pub coordinated: bool,
-    /// Start at this time, zone included: nobody starts before all have stopped
-    #[arg(long, value_name = "TIME")]
-    pub start_at: Option<String>,
     /// How to stop.
     #[command(flatten)]
     pub stop: StopArgs,
+    /// Start at this time, zone included: nobody starts before all have stopped
+    #[arg(long, value_name = "TIME")]
+    pub start_at: Option<String>,
     /// How to watch.
     #[command(flatten)]
     pub watch: WatchArgs,

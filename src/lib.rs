@@ -5,7 +5,8 @@
 //! while every event goes to the journal and to the screen.
 //!
 //! The layers, kept by `tests/layers.rs`: `model` knows nothing but itself; `chain` knows `model`; `ops` knows
-//! `chain` and `model`; `engine` knows `chain` and `model`; `ssh` and `journal` know `model` and the traits of `engine`;
+//! `chain` and `model`; `engine` knows `chain` and `model`;
+//! `ssh` and `journal` know these and the traits of `engine`;
 //! `render` knows `model`; `app` knows all; `sim` stands beside, and only `app` and the tests see it.
 //! `model`, `chain` and `ops` are pure: no async, clock, environment, randomness or files.
 

@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("chain", &["chain", "model"]),
     ("ops", &["ops", "chain", "model"]),
     ("engine", &["engine", "chain", "model"]),
-    ("ssh", &["ssh", "engine", "model"]),
+    ("ssh", &["ssh", "engine", "chain", "model"]),
     ("journal", &["journal", "engine", "model"]),
     ("store", &["store", "engine", "model"]),
     ("render", &["render", "model"]),

@@ -29,10 +29,15 @@ pub struct Context {
 impl Context {
     /// Loads the inventory; connects to nothing yet.
     pub fn new(global: Global) -> Result<Self> {
+        Self::at(global, Places::from_env(|name| std::env::var_os(name))?)
+    }
+
+    /// The same with folders of its own.
+    pub fn at(global: Global, places: Places) -> Result<Self> {
         let inventory = Arc::new(load::inventory(global.inventory.as_deref())?);
         let links = Arc::new(Links::new(Arc::clone(&inventory)));
         let transport = Arc::new(SshTransport::new(Arc::clone(&links), Arc::clone(&inventory)));
-        Ok(Self { inventory, transport, links, global, places: Places::from_env(|name| std::env::var_os(name))? })
+        Ok(Self { inventory, transport, links, global, places })
     }
 
     /// Unix ms now.

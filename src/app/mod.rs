@@ -20,6 +20,7 @@ pub mod signals;
 pub mod sim;
 pub mod status;
 pub mod trust;
+mod waiting;
 pub mod watch;
 pub mod when;
 
@@ -29,6 +30,8 @@ use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command, Global, InventoryCommand, LockCommand};
 use crate::error::{Error, Kind, Result};
+use crate::journal::Places;
+use crate::render::words::wrapped;
 use context::Context;
 
 /// Runs a command; the exit code.
@@ -38,10 +41,21 @@ pub fn run(cli: Cli) -> u8 {
         Err(error) => {
             // A refusal is an answer, and begins with its own word.
             let what = if error.kind == Kind::Refused { "" } else { "error: " };
-            let _ = writeln!(std::io::stderr(), "{what}{error}");
+            let _ = writeln!(std::io::stderr(), "{what}{}", laid_out(&error));
             error.kind.exit_code()
         }
     }
+}
+
+/// On a terminal what to do next is broken between words; the error's own lines may be columns.
+fn laid_out(error: &Error) -> String {
+    let Ok(size) = rustix::termios::tcgetwinsize(std::io::stderr()) else { return error.to_string() };
+    let text = error.to_string();
+    let lines = text.lines().flat_map(|line| match line.strip_prefix("next: ") {
+        Some(_) => wrapped(line, usize::from(size.ws_col).max(40), 6),
+        None => vec![line.to_owned()],
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn dispatch(cli: Cli) -> Result<u8> {
@@ -71,7 +85,10 @@ fn dispatch(cli: Cli) -> Result<u8> {
             Ok(0)
         }
         Command::Rules { rule } => rules::rules(&global, rule.as_deref()),
-        Command::Runs { command } => runs::runs(&global, &command),
+        Command::Runs { command } => {
+            let places = Places::from_env(|name| std::env::var_os(name))?;
+            runs::runs(&global, &places, &command)
+        }
         command => {
             let runtime = tokio::runtime::Runtime::new().map_err(|error| Error::failed(error.to_string()))?;
             let code = runtime.block_on(on_hosts(global, command));

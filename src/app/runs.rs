@@ -18,12 +18,11 @@ use crate::render::words::time;
 const FOLLOW: Duration = Duration::from_millis(200);
 
 /// `fleet runs list|show|report`
-pub fn runs(global: &Global, command: &RunsCommand) -> Result<u8> {
-    let places = Places::from_env(|name| std::env::var_os(name))?;
+pub fn runs(global: &Global, places: &Places, command: &RunsCommand) -> Result<u8> {
     match command {
-        RunsCommand::List => listed(global, &places),
-        RunsCommand::Show { run, follow } => show(global, &RunDir::open(&places, run)?, *follow),
-        RunsCommand::Report { run } => report(global, &RunDir::open(&places, run)?),
+        RunsCommand::List => listed(global, places),
+        RunsCommand::Show { run, follow } => show(global, &RunDir::open(places, run)?, *follow),
+        RunsCommand::Report { run } => report(global, &RunDir::open(places, run)?),
     }
     .map(|()| 0)
 }
@@ -65,7 +64,7 @@ fn row(id: &str, stored: &Stored) -> String {
 
 fn show(global: &Global, run: &RunDir, follow: bool) -> Result<()> {
     let plan = run.plan()?;
-    let mut teller = Teller::new(&plan, RunState::default(), Paint { color: colored(global) });
+    let mut teller = Teller::new(&plan, RunState::default(), Paint { color: colored(global) }).detailed(global.verbose);
     let mut told = 0;
     loop {
         // Asked first: a fleet that ends in between has then written its last event already.
@@ -105,9 +104,9 @@ fn report(global: &Global, run: &RunDir) -> Result<()> {
         return Ok(());
     }
     let color = colored(global);
-    say(&format!("run {}, begun {}, in {}\n", run.id(), time(stored.state.started_ms), run.path().display()));
+    say(&format!("run {}, begun {}\nin {}\n", run.id(), time(stored.state.started_ms), run.path().display()));
     say(&plan_text(&stored.plan, &[], crate::app::context::width(), color));
-    let mut teller = Teller::new(&stored.plan, RunState::default(), Paint { color });
+    let mut teller = Teller::new(&stored.plan, RunState::default(), Paint { color }).detailed(global.verbose);
     for event in &stored.past.events {
         teller.lines(event).iter().for_each(|line| say(line));
     }

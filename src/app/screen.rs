@@ -45,7 +45,7 @@ impl Screen {
         );
         bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
         let shown = Shown {
-            teller: Teller::new(plan, state, Paint { color: context.color() }),
+            teller: Teller::new(plan, state, Paint { color: context.color() }).detailed(context.global.verbose),
             output: context.global.output,
             bar,
             events: Vec::new(),

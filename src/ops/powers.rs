@@ -129,14 +129,17 @@ pub(super) fn signs_remotely(facts: &ServiceFacts) -> bool {
     facts.config.as_ref().is_some_and(|config| !config.remote_signer.is_empty())
 }
 
-/// The host's answer, where it gave one with the rights to see everything; else why not.
+/// The host's answer, where it gave one with the rights to see everything; else why not and what may help.
 pub(super) fn answer(facts: Option<&HostFacts>) -> Result<&crate::model::facts::HostAnswer, String> {
     match facts {
         Some(HostFacts::Answered(answer)) => match &answer.privilege_error {
             Some(error) => Err(error.clone()),
             None => Ok(answer),
         },
-        Some(HostFacts::Silent(silence)) => Err(silence.reason.clone()),
+        Some(HostFacts::Silent(silence)) => Err(match &silence.hint {
+            Some(hint) => format!("{}; {hint}", silence.reason),
+            None => silence.reason.clone(),
+        }),
         None => Err("was not asked".into()),
     }
 }

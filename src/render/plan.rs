@@ -25,18 +25,29 @@ struct Row {
 
 /// The plan, what the rules say of it, and its digests. `remarks` are numbers that change by the minute.
 pub fn plan_text(plan: &Plan, remarks: &[Finding], width: usize, color: bool) -> String {
-    let mut lines = vec![head(plan, Paint { color }), String::new()];
+    let mut lines = head(plan, width, Paint { color });
+    lines.push(String::new());
     lines.extend(rows(plan, width));
     lines.push(String::new());
     lines.extend(below(plan).into_iter().map(|line| format!("  {line}")));
-    let mut findings: Vec<String> =
-        plan.notices.iter().chain(remarks).flat_map(|finding| finding_lines(finding, width, Paint { color })).collect();
-    findings.dedup();
+    let findings: Vec<&Finding> = plan.notices.iter().chain(remarks).collect();
     if !findings.is_empty() {
         lines.push(String::new());
-        lines.extend(findings);
+        lines.extend(finding_rows(&findings, width, Paint { color }));
     }
     lines.join("\n") + "\n"
+}
+
+/// Where several say to do the same, it stands under the last of them.
+fn finding_rows(findings: &[&Finding], width: usize, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, finding) in findings.iter().enumerate() {
+        let said_again = findings.get(index + 1).is_some_and(|later| later.next == finding.next);
+        let next = if said_again { String::new() } else { finding.next.clone() };
+        lines.extend(finding_lines(&Finding { next, ..(*finding).clone() }, width, paint));
+    }
+    lines.dedup();
+    lines
 }
 
 /// The offer of a plan without some hosts: what remains, and its digest.
@@ -51,15 +62,18 @@ pub fn without_text(plan: &Plan) -> String {
     format!("Without {names} {share}{rest}: plan {}", plan.digest())
 }
 
-fn head(plan: &Plan, paint: Paint) -> String {
+fn head(plan: &Plan, width: usize, paint: Paint) -> Vec<String> {
     let power = match (plan.power.total, plan.power.source.as_str()) {
         (0, _) => "power unknown".into(),
         (total, "the chain") => format!("power {} of {total}", plan.power.planned),
         (total, source) => format!("power {} of {total} by {source}", plan.power.planned),
     };
     let hosts = counted(plan.hosts().len(), "host");
-    let digest = paint.good(&plan.digest().to_string());
-    format!("Plan {digest}  {} of {}, {hosts}, {power}", plan.operation.words(), plan.chain_id)
+    let digest = plan.digest().to_string();
+    let text = format!("Plan {digest}  {} of {}, {hosts}, {power}", plan.operation.words(), plan.chain_id);
+    let mut lines = crate::render::words::wrapped(&text, width, 2);
+    lines.iter_mut().for_each(|line| *line = line.replacen(&digest, &paint.good(&digest), 1));
+    lines
 }
 
 fn rows(plan: &Plan, width: usize) -> Vec<String> {

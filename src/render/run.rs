@@ -13,6 +13,7 @@ use crate::render::words::{clock, seconds};
 pub struct Teller {
     plan: Plan,
     paint: Paint,
+    detailed: bool,
     state: RunState,
     armed: usize,
     stops: Vec<StopTime>,
@@ -28,6 +29,7 @@ impl Teller {
         Self {
             plan: plan.clone(),
             paint,
+            detailed: false,
             state,
             armed: 0,
             stops: Vec::new(),
@@ -35,6 +37,12 @@ impl Teller {
             order: None,
             missing: Vec::new(),
         }
+    }
+
+    /// The same, with a line for each step of each host.
+    #[must_use]
+    pub fn detailed(self, detailed: bool) -> Self {
+        Self { detailed, ..self }
     }
 
     /// The state after the events so far.
@@ -46,6 +54,9 @@ impl Teller {
     pub fn lines(&mut self, event: &Event) -> Vec<String> {
         self.state.apply(event);
         let mut said = self.not_armed(&event.what);
+        if self.detailed {
+            said.extend(self.detail(&event.what));
+        }
         said.extend(self.said(&event.what));
         if let What::RunEnded { exit, summary, next } = &event.what {
             return self.last(*exit, summary, next.as_deref());
@@ -80,6 +91,22 @@ impl Teller {
         let bound = seconds(i64::try_from(stage.timeout_ms).unwrap_or(i64::MAX));
         let elapsed = seconds(at_ms - self.state.started_ms);
         format!("{elapsed:>7}  {:<9} {good} of {}, at most {bound}", label(stage), stage.tasks.len())
+    }
+
+    /// What only the detailed telling says.
+    fn detail(&self, what: &What) -> Vec<(&'static str, String)> {
+        let line = match what {
+            What::Armed { service, offset_ms, error_ms } => {
+                Some(("arm", format!("{service} armed, its clock {offset_ms:+.1} ms, give or take {error_ms:.1}")))
+            }
+            What::StepEnded { stage, service, outcome, took_ms, .. } if outcome.is_good() => {
+                let name = self.plan.stages.get(*stage).map_or("", label);
+                let took = seconds(i64::try_from(*took_ms).unwrap_or(i64::MAX));
+                Some((name, format!("{service} done in {took}")))
+            }
+            _ => None,
+        };
+        line.into_iter().collect()
     }
 
     fn said(&mut self, what: &What) -> Vec<(&'static str, String)> {
@@ -212,15 +239,13 @@ impl Teller {
 
     /// The last lines: how it ended, and what to do next.
     fn last(&self, exit: u8, summary: &str, next: Option<&str>) -> Vec<String> {
-        let details = format!("Details: fleet runs report {}", self.state.run);
         let first = match exit {
-            0 => format!("{}. {details}", self.paint.good(summary)),
+            0 => self.paint.good(summary),
             _ => format!("{}   (exit {exit})", self.paint.bad(summary)),
         };
-        let mut lines = vec![first];
-        lines.extend(next.map(|next| format!("next: {next}")));
-        lines.extend((exit != 0).then_some(details));
-        lines
+        let next = next.map(|next| format!("next: {next}"));
+        let details = format!("Details: fleet runs report {}", self.state.run);
+        [Some(first), next, Some(details)].into_iter().flatten().collect()
     }
 
     fn done(&self, stage: usize) -> usize {

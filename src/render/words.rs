@@ -35,14 +35,13 @@ pub const fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// Lines of at most `width` columns, broken between words; all but the first are indented, which keeps its own
-/// leading spaces.
+/// Lines of at most `width` columns, broken between words; the first keeps its indentation, the others get `indent`.
 pub fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
-    let words = text.trim_start_matches(' ');
-    let mut lines = vec![" ".repeat(text.len() - words.len())];
-    for word in words.split(' ') {
+    let lead = text.len() - text.trim_start_matches(' ').len();
+    let mut lines = vec![" ".repeat(lead)];
+    for word in text[lead..].split(' ') {
         let last = lines.last().map_or(0, |line| line.chars().count());
-        let margin = if lines.len() == 1 { text.len() - words.len() } else { indent };
+        let margin = if lines.len() == 1 { lead } else { indent };
         if last > margin && last + 1 + word.chars().count() > width {
             lines.push(" ".repeat(indent));
         } else if last > margin {
@@ -67,7 +66,7 @@ mod tests {
     #[test]
     fn text_is_broken_between_words() {
         assert_eq!(wrapped("one two three", 7, 2), ["one two", "  three"]);
-        assert_eq!(wrapped("  one two three", 10, 4), ["  one two", "    three"]);
         assert_eq!(wrapped("averylongword b", 4, 1), ["averylongword", " b"]);
+        assert_eq!(wrapped("  one two", 6, 4), ["  one", "    two"]);
     }
 }

@@ -25,8 +25,17 @@ impl From<russh::Error> for Fault {
     }
 }
 
-/// Where a look at a host leaves the key it saw.
-pub type Seen = Arc<Mutex<Option<PublicKey>>>;
+/// One key that a host shows.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The key.
+    pub key: PublicKey,
+    /// What the records say about it.
+    pub verdict: Verdict,
+}
+
+/// Where a look at a host leaves what it saw.
+pub type Seen = Arc<Mutex<Option<Shown>>>;
 
 /// What is done with a host's key.
 pub enum Gate {
@@ -38,7 +47,12 @@ pub enum Gate {
         records: Box<Records>,
     },
     /// It is noted, and the connection ends there.
-    Look(Seen),
+    Look {
+        /// Where it is noted.
+        seen: Seen,
+        /// What is recorded.
+        records: Box<Records>,
+    },
 }
 
 impl client::Handler for Gate {
@@ -46,16 +60,15 @@ impl client::Handler for Gate {
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
         match self {
-            Self::Look(seen) => {
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown.public_key());
+            Self::Look { seen, records } => {
+                let shown = Shown { key: shown.public_key(), verdict: judge(records, shown) };
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
                 Ok(false)
             }
             Self::Check { settings, records } => {
-                let verdict = match shown.certificate() {
-                    Some(certificate) => records.check_certificate(certificate, now()),
-                    None => records.check(&shown.public_key()),
-                };
-                refusal(settings, &verdict, &shown.public_key()).map_or(Ok(true), |error| Err(Fault::Link(error)))
+                let verdict = judge(records, shown);
+                refusal(settings, &verdict, &shown.public_key(), records.skipped())
+                    .map_or(Ok(true), |error| Err(Fault::Link(error)))
             }
         }
     }
@@ -70,12 +83,20 @@ impl client::Handler for Gate {
     }
 }
 
+/// What the records say about what a host shows.
+fn judge(records: &Records, shown: &PublicKeyOrCertificate) -> Verdict {
+    match shown.certificate() {
+        Some(certificate) => records.check_certificate(certificate, now()),
+        None => records.check(&shown.public_key()),
+    }
+}
+
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The error for a key that doesn't pass.
-fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey) -> Option<LinkError> {
+fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey, skipped: Option<String>) -> Option<LinkError> {
     let what = format!(
         "host key of {} ({}), {} {}",
         settings.name,
@@ -86,10 +107,12 @@ fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey) -> Option<Li
     let trust = format!("fleet trust {}", settings.name);
     let error = |message: String, hint: String| Some(LinkError::new(LinkErrorKind::HostKey, message).hint(hint));
     match verdict {
-        Verdict::Trusted(_) => None,
+        Verdict::Trusted(_) | Verdict::Vouched(_) => None,
         Verdict::Unknown => {
             let files: Vec<String> = settings.known_hosts.iter().map(|file| file.display().to_string()).collect();
-            let notes = [&[String::new()], &settings.notes[..]].concat().join("; ");
+            let notes: Vec<String> =
+                std::iter::once(String::new()).chain(skipped).chain(settings.notes.clone()).collect();
+            let notes = notes.join("; ");
             error(format!("{what}: not recorded in {}{notes}", files.join(", ")), trust)
         }
         Verdict::Changed(recorded) => {
@@ -107,8 +130,9 @@ fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey) -> Option<Li
 }
 
 fn list(recorded: &[Recorded]) -> String {
-    let mut text: Vec<String> = recorded.iter().map(|one| format!("{} at {}", one.algorithm, one.place)).collect();
-    if recorded.iter().all(|one| one.algorithm.clone().is_rsa()) {
+    let mut text: Vec<String> =
+        recorded.iter().map(|one| format!("{} at {}", one.key.algorithm(), one.place)).collect();
+    if recorded.iter().all(|one| one.key.algorithm().is_rsa()) {
         text.push("and fleet doesn't verify RSA host keys".into());
     }
     text.join(", ")

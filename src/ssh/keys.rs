@@ -41,6 +41,11 @@ impl Keyring {
         files.entry(path.to_path_buf()).or_insert_with(|| load(path)).clone()
     }
 
+    /// Whether somebody is being asked for a passphrase.
+    pub fn is_asking(&self) -> bool {
+        self.prompt.try_lock().is_err()
+    }
+
     /// Unlocks the key at `path`; callers that come meanwhile wait, and find it unlocked.
     pub async fn unlock(&self, path: &Path, setup: &Setup) -> Result<(), LinkError> {
         let _alone = self.prompt.lock().await;
@@ -143,6 +148,9 @@ fn parse(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, Unreadable>
             Some(passphrase) => key.decrypt(passphrase).map_err(wrong),
             None => Ok(key),
         };
+    }
+    if passphrase.is_none() && text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        return Err(Unreadable::Locked);
     }
     decode_secret_key(text, passphrase).map_err(|error| match error {
         russh::keys::Error::KeyIsEncrypted => Unreadable::Locked,

@@ -259,7 +259,6 @@ impl From<LinkError> for Fault {
             LinkErrorKind::Privilege => FaultKind::Privilege,
             _ => FaultKind::Link,
         };
-        let sent = matches!(error.kind, LinkErrorKind::Lost | LinkErrorKind::Overdue | LinkErrorKind::TooMuch);
-        Self { kind, sent, reason: error.message, hint: error.hint }
+        Self { kind, sent: error.is_unknown(), reason: error.message, hint: error.hint }
     }
 }

@@ -34,7 +34,8 @@ impl<'a> Evaluator<'a> {
         }
         let end = text.trim_end().len();
         let start = end - text.trim().len();
-        Err(error_at(text, start, end - start, "no host matches".to_owned()))
+        let suggestion = Some("what there is: fleet inventory show".to_owned());
+        Err(SelectorError { suggestion, ..error_at(text, start, end - start, "no host matches".to_owned()) })
     }
 
     fn flags(&mut self, expression: &Expression, text: &str) -> Result<Flags, SelectorError> {

@@ -1,0 +1,119 @@
+//! What stands under the options of a command's help.
+
+/// `fleet`
+pub const FLEET: &str = "\
+Nothing is installed on the hosts. What fleet leaves there: leases in
+/run/fleet and, in /var/lib/fleet, the records of the last 20 locks with the
+steps that were taken under each.
+
+Without -i the inventory is ./inventory.toml, else fleet/inventory.toml in the
+user's config folder. Runs are kept in $XDG_STATE_HOME/fleet/runs, by default
+~/.local/state/fleet/runs.
+
+Exit codes: 0 done, 1 failed, 2 usage or inventory, 3 refused by a safety rule,
+4 incomplete or unknown, 5 not armed (nothing changed), 75 locked,
+129/130/143 interrupted. status: 0 advancing, 1 not. exec: 0, or 4 when a host
+failed.
+
+Try it: fleet demo";
+
+/// `fleet status`
+pub const STATUS: &str = "\
+Exit code: 0 if every chain advances, else 1.
+
+Examples:
+  fleet status
+  fleet status sentry-1
+  fleet status -o json | jq '.chains[].state'";
+
+/// `fleet exec`
+pub const EXEC: &str = "\
+Exit code: 0, or 4 when a host failed.
+
+Examples:
+  fleet exec all -- uptime
+  fleet exec role:validator -- virtengined version
+  fleet exec --sudo 'sentry-*' -- journalctl -n 20 -u virtengined
+  fleet exec val-1 -- 'df -h / | tail -1'";
+
+/// `fleet halt`
+pub const HALT: &str = "\
+Examples:
+  fleet halt --dry-run
+  fleet halt 'role:validator and not val-3' --reason 'disk of val-3'
+  fleet halt --at 2026-02-08T14:00:00Z
+First Ctrl-C: goes on until all are stopped. Second: leaves at once; then
+fleet resume.";
+
+/// `fleet start`
+pub const START: &str = "\
+Examples:
+  fleet start val-2
+  fleet start --start-at 2026-02-08T14:00:00Z --yes";
+
+/// `fleet restart`
+pub const RESTART: &str = "\
+A restart of the nodes one by one isn't there yet; without --coordinated fleet
+says how to go about it.
+
+Examples:
+  fleet restart --coordinated
+  fleet restart --coordinated --dry-run
+  fleet restart --coordinated --plan-digest 7f3c-19ab
+  fleet restart --coordinated --at 2026-02-08T14:00:00Z \\
+    --start-at 2026-02-08T14:02:00Z
+First Ctrl-C: goes on until what was stopped is started again. Second: leaves at
+once; then fleet resume.";
+
+/// `fleet resume`
+pub const RESUME: &str = "\
+Nothing is repeated: what was under way is looked at on its host first.
+
+Examples:
+  fleet resume
+  fleet resume 01JD7Q --give-up";
+
+/// `fleet unlock`
+pub const UNLOCK: &str = "\
+Locks of a fleet that died run out by themselves within a minute, and the next
+run takes them over; fleet resume goes on with the dead run.
+
+Example:
+  fleet unlock val-4 --run 01JD7QW0J5Y4C8NF";
+
+/// `fleet trust`
+pub const TRUST: &str = "\
+Compare the fingerprints with what the hosts' consoles show:
+  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+
+Examples:
+  fleet trust
+  fleet trust val-3 --replace";
+
+/// `fleet runs`
+pub const RUNS: &str = "\
+Examples:
+  fleet runs list
+  fleet runs show --follow 01JD7Q
+  fleet runs report 01JD7Q -v";
+
+/// `fleet rules`
+pub const RULES: &str = "\
+Examples:
+  fleet rules
+  fleet rules signer-pair";
+
+/// `fleet demo`
+pub const DEMO: &str = "\
+It needs no terminal, no root and no hosts, takes less than half a minute and
+leaves nothing behind. Exit code: 0 if the simulated chain advances at the end.";
+
+/// `fleet completions`
+pub const COMPLETIONS: &str = "\
+Example:
+  fleet completions bash > ~/.local/share/bash-completion/completions/fleet";
+
+/// `fleet man`
+pub const MAN: &str = "\
+Example:
+  fleet man > fleet.1 && man ./fleet.1";
