@@ -125,16 +125,16 @@ impl Run {
     fn tell_of_interrupt(&self) -> Background {
         let (log, clock, mut interrupt) = (Arc::clone(&self.log), Arc::clone(&self.clock), self.interrupt.clone());
         let safe = match self.plan.operation {
-            Operation::Halt => "all nodes are stopped",
-            Operation::Start => "the starts that were begun are done",
-            Operation::CoordinatedRestart => "all nodes are started again",
+            Operation::Halt => "all are stopped",
+            Operation::Start => "the starts under way are done",
+            Operation::CoordinatedRestart => "all are started again",
         };
         Background(tokio::spawn(async move {
             let signal = barrier::interrupted(&mut interrupt).await;
             let text = if log.state().touched() {
-                format!("fleet leaves once {safe}; a second interrupt leaves at once, the rest unknown")
+                format!("leaving once {safe} (a second one: at once)")
             } else {
-                "fleet leaves before anything is changed".into()
+                "leaving before anything is changed".into()
             };
             log.emit(clock.unix_ms(), What::Interrupted { signal, text });
         }))

@@ -164,7 +164,7 @@ fn a_host_that_dies_at_the_instant() {
     script.fire(Some(1_204_332), None);
     let unknown = Outcome::Unknown { reason: "no answer".into() };
     script.end(30_500, "halt", &[("val-4", unknown)], false);
-    script.over(30_600, 4, "halt: 8 of 9; val-4: unknown, no answer", Some("fleet resume 01KGXZ3NQEV8ZPAB   looks at every host again and goes on"));
+    script.over(30_600, 4, "halt: 8 of 9; val-4: unknown, no answer. Nothing was started", Some("fleet resume 01KGXZ3NQEV8ZPAB   looks at every host again and goes on"));
     assert_snapshot!(script.told());
 }
 
@@ -174,7 +174,7 @@ fn interrupted_and_taken_up() {
     script.lock();
     script.arm(&[]);
     script.fire(Some(1_204_332), None);
-    script.at(2_000, What::Interrupted { signal: 2, text: "fleet leaves once all nodes are started again; a second interrupt leaves at once, the rest unknown".into() });
+    script.at(2_000, What::Interrupted { signal: 2, text: "leaving once all are started again (a second one: at once)".into() });
     script.over(3_000, 130, "interrupted: the stop was under way; what came of it is unknown", Some("fleet resume 01KGXZ3NQEV8ZPAB   looks at every host again and goes on"));
     script.at(60_000, What::Resumed { owner: "bob@desk".into() });
     script.end(60_500, "halt", &[], true);
