@@ -109,7 +109,7 @@ fn by_hand(operation: Operation, steps: Vec<(usize, Step)>) -> Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn the_policy_finds_what_the_oracle_finds(
