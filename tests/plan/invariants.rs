@@ -20,9 +20,8 @@ fn name(index: usize) -> String {
 
 fn node() -> impl Strategy<Value = Node> {
     let often = || prop::bool::weighted(0.85);
-    (0..4_usize, prop::bool::weighted(0.3), any::<bool>(), often(), often()).prop_map(
-        |(key, remote, alive, has_key, has_state)| Node { key, remote, alive, has_key, has_state, votes: 0 },
-    )
+    (0..4_usize, prop::bool::weighted(0.3), any::<bool>(), often(), often())
+        .prop_map(|(key, remote, alive, has_key, has_state)| Node { key, remote, alive, has_key, has_state, votes: 0 })
 }
 
 /// Nodes, each key with one power, which votes or doesn't.
@@ -44,9 +43,8 @@ fn key_address(node: &Node) -> String {
 
 /// The facts that such nodes would give.
 fn world(nodes: &BTreeMap<String, Node>) -> World {
-    let powers: Vec<u64> = (0..4)
-        .map(|key| nodes.values().find(|node| node.key == key).map_or(1, |node| node.votes.max(1)))
-        .collect();
+    let powers: Vec<u64> =
+        (0..4).map(|key| nodes.values().find(|node| node.key == key).map_or(1, |node| node.votes.max(1))).collect();
     let mut world = World::new(&hosts(&[&format!("val-[1-{NODES}]")], &[]), &powers).remembered(&powers);
     world.cached.as_mut().unwrap().1.clear();
     for (host, node) in nodes {
@@ -59,7 +57,8 @@ fn world(nodes: &BTreeMap<String, Node>) -> World {
             config.remote_signer = if node.remote { "tcp://0.0.0.0:26659".into() } else { String::new() };
             // A node tells its address by RPC while it runs, and a remote signer's address only so.
             let told = node.signs().then(|| address.clone()).unwrap_or_default();
-            let status = NodeStatus { chain_id: "virtengine-1".into(), height: 5, address: told, ..NodeStatus::default() };
+            let status =
+                NodeStatus { chain_id: "virtengine-1".into(), height: 5, address: told, ..NodeStatus::default() };
             facts.rpc.status = (node.alive || node.remote).then_some(status);
             facts.key = match node.has_key {
                 true => KeyFacts::Present { address, public_key: "key".into() },
@@ -90,17 +89,23 @@ fn check() -> impl Strategy<Value = Check> {
 fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     let stop = (check(), prop_oneof![1 => check(), 9 => Just(Check::Stopped)])
         .prop_map(|(expect, verify)| (expect, Action::Stop { kill_after_ms: None }, verify));
-    let start = (prop_oneof![1 => check(), 9 => Just(Check::Stopped)], prop_oneof![1 => check(), 9 => Just(Check::Alive)])
-        .prop_map(|(expect, verify)| (expect, Action::Start, verify));
+    let start =
+        (prop_oneof![1 => check(), 9 => Just(Check::Stopped)], prop_oneof![1 => check(), 9 => Just(Check::Alive)])
+            .prop_map(|(expect, verify)| (expect, Action::Start, verify));
     let look = check().prop_map(|verify| (Check::Nothing, Action::Observe, verify));
-    let step = prop_oneof![4 => stop, 4 => start, 1 => look]
-        .prop_map(|(expect, action, verify)| Step { expect, action, verify, timeout_ms: 1000 });
+    let step = prop_oneof![4 => stop, 4 => start, 1 => look].prop_map(|(expect, action, verify)| Step {
+        expect,
+        action,
+        verify,
+        timeout_ms: 1000,
+    });
     prop::collection::vec((0..NODES, step), 1..10)
 }
 
 /// A plan of these steps over all nodes.
 fn by_hand(operation: Operation, steps: Vec<(usize, Step)>) -> Plan {
-    let mut plan = crate::world::World::new(&hosts(&[&format!("val-[1-{NODES}]")], &[]), &[10; NODES]).plan().unwrap().plan;
+    let mut plan =
+        crate::world::World::new(&hosts(&[&format!("val-[1-{NODES}]")], &[]), &[10; NODES]).plan().unwrap().plan;
     plan.operation = operation;
     plan.stages.truncate(1);
     plan.stages[0].tasks =
@@ -192,7 +197,8 @@ fn starts_only_after_stops(
     prop_assert!(stops.is_none_or(|last| last < first_start));
     for (service, step) in &steps[first_start..] {
         if step.action == Action::Start {
-            let proven = steps[..first_start].iter().any(|(other, step)| other == service && step.verify == Check::Stopped);
+            let proven =
+                steps[..first_start].iter().any(|(other, step)| other == service && step.verify == Check::Stopped);
             prop_assert!(proven, "{service} is started without proof");
             prop_assert!(operation == Operation::CoordinatedRestart || !nodes[&service.host].alive);
         }

@@ -35,7 +35,8 @@ impl Node {
 pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTreeSet<&'static str> {
     let mut alive: BTreeSet<&str> = nodes.iter().filter(|(_, node)| node.alive).map(|(name, _)| &**name).collect();
     // Who votes now; what is started meanwhile doesn't vote at once.
-    let voters: BTreeSet<usize> = alive.iter().map(|name| &nodes[*name]).filter(|node| node.signs()).map(|node| node.key).collect();
+    let voters: BTreeSet<usize> =
+        alive.iter().map(|name| &nodes[*name]).filter(|node| node.signs()).map(|node| node.key).collect();
     let mut broken = BTreeSet::new();
     for task in plan.stages.iter().flat_map(|stage| &stage.tasks) {
         let name = task.service.host.as_str();

@@ -108,7 +108,8 @@ fn a_large_fleet_is_folded() {
 
 #[test]
 fn two_services_on_one_host_and_what_they_need() {
-    let text = hosts(&["val-[1-4]"], &[]) + "[[hosts.val-1.services]]\nname = \"oracle\"\nunit = \"oracle.service\"\nneeded_by = \"node\"\n\
+    let text = hosts(&["val-[1-4]"], &[])
+        + "[[hosts.val-1.services]]\nname = \"oracle\"\nunit = \"oracle.service\"\nneeded_by = \"node\"\n\
         [[hosts.val-1.services]]\nname = \"second\"\nunit = \"second.service\"\nchain = \"virtengine\"\nhome = \"/var/lib/second\"\n";
     let text = text.replace("[hosts.\"val-[1-4]\"]\naddress = \"validator[1-4]\"", "[hosts.val-1]\naddress = \"h1\"\nrole = \"validator\"\nchain = \"virtengine\"\n[hosts.\"val-[2-4]\"]\naddress = \"h[2-4]\"");
     let world = World::new(&text, &[30, 30, 30, 10]).answer("val-1", |answer| {

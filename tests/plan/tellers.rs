@@ -164,7 +164,12 @@ fn a_host_that_dies_at_the_instant() {
     script.fire(Some(1_204_332), None);
     let unknown = Outcome::Unknown { reason: "no answer".into() };
     script.end(30_500, "halt", &[("val-4", unknown)], false);
-    script.over(30_600, 4, "halt: 8 of 9; val-4: unknown, no answer. Nothing was started", Some("fleet resume 01KGXZ3NQEV8ZPAB   looks at every host again and goes on"));
+    script.over(
+        30_600,
+        4,
+        "halt: 8 of 9; val-4: unknown, no answer. Nothing was started",
+        Some("fleet resume 01KGXZ3NQEV8ZPAB   looks at every host again and goes on"),
+    );
     assert_snapshot!(script.told());
 }
 
@@ -174,8 +179,16 @@ fn interrupted_and_taken_up() {
     script.lock();
     script.arm(&[]);
     script.fire(Some(1_204_332), None);
-    script.at(2_000, What::Interrupted { signal: 2, text: "leaving once all are started again (a second one: at once)".into() });
-    script.over(3_000, 130, "interrupted: the stop was under way; what came of it is unknown", Some("fleet resume 01KGXZ3NQEV8ZPAB   looks at every host again and goes on"));
+    script.at(
+        2_000,
+        What::Interrupted { signal: 2, text: "leaving once all are started again (a second one: at once)".into() },
+    );
+    script.over(
+        3_000,
+        130,
+        "interrupted: the stop was under way; what came of it is unknown",
+        Some("fleet resume 01KGXZ3NQEV8ZPAB   looks at every host again and goes on"),
+    );
     script.at(60_000, What::Resumed { owner: "bob@desk".into() });
     script.end(60_500, "halt", &[], true);
     script.at(61_000, What::Unlocked { failed: vec!["val-3".into(), "val-4".into()] });
@@ -187,8 +200,18 @@ fn starts_that_fail() {
     let mut script = stopped();
     script.begin(600, "validators");
     let failed = |reason: &str| Outcome::Failed { reason: reason.into() };
-    script.end(31_000, "validators", &[("val-6", failed("unit is failed (exit-code, exit 1)")), ("val-7", failed("the unit is not stopped"))], true);
-    script.over(33_000, 4, "done in 33.0 s: chain advancing, 32.0 s without blocks, but not val-[6-7]", Some("see why: fleet status; then fleet start -l 'val-6 or val-7'"));
+    script.end(
+        31_000,
+        "validators",
+        &[("val-6", failed("unit is failed (exit-code, exit 1)")), ("val-7", failed("the unit is not stopped"))],
+        true,
+    );
+    script.over(
+        33_000,
+        4,
+        "done in 33.0 s: chain advancing, 32.0 s without blocks, but not val-[6-7]",
+        Some("see why: fleet status; then fleet start -l 'val-6 or val-7'"),
+    );
     assert_snapshot!(script.told());
 }
 

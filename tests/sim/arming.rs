@@ -9,7 +9,10 @@ use crate::rig::{Ran, Rig, halted, small};
 /// A restart that a fault on `val-3` keeps from arming.
 fn not_armed(rig: &Rig, words: &str) -> Ran {
     let (pids, height) = (rig.pids(), rig.chain().height);
-    let ran = rig.run(&format!("restart --coordinated --yes --facts-timeout 15s {words}")).ended(5).says("nothing was changed");
+    let ran = rig
+        .run(&format!("restart --coordinated --yes --facts-timeout 15s {words}"))
+        .ended(5)
+        .says("nothing was changed");
     assert!(ran.out.contains("val-3"), "{}", ran.out);
     assert_eq!(rig.pids(), pids, "nothing was changed");
     assert!(rig.chain().height >= height);

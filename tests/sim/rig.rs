@@ -83,7 +83,12 @@ impl Rig {
     /// `fleet` with these words, in an environment that holds nothing of this machine.
     pub fn fleet(&self, words: &str) -> Command {
         let mut command = Command::new(FLEET);
-        command.args(words.split_whitespace()).args(patience(words)).env_clear().stdin(Stdio::null()).current_dir(self.machine.path());
+        command
+            .args(words.split_whitespace())
+            .args(patience(words))
+            .env_clear()
+            .stdin(Stdio::null())
+            .current_dir(self.machine.path());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("USER", "ana");
         for (name, folder) in
             [("HOME", "home"), ("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache"), ("XDG_CONFIG_HOME", "config")]
