@@ -47,9 +47,10 @@ pub fn demo(global: &Global, args: &DemoArgs) -> Result<u8> {
 }
 
 const INTRODUCTION: &str = "\
-These hosts are simulated: nine real SSH servers in a process of their own on this
-machine run the real remote scripts; systemd and the chain behind them are models.
-val-2 and val-3 have died, and with them 35 of 100: the chain has lost its quorum.";
+These hosts are simulated: nine real SSH servers in a process of their own on
+this machine run the real remote scripts; the systemd and the chain behind them
+are models. val-2 and val-3 have died, and with them 35 of 100 of the power: the
+chain has lost its quorum.";
 
 /// The commands, one after the other.
 async fn show(global: &Global, inventory: &Path, folder: &Path) -> Result<u8> {

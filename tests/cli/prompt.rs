@@ -68,6 +68,8 @@ fn a_start_asks_yes_or_no() {
 #[test]
 fn a_host_that_is_out_of_reach_can_be_left_out() {
     let (fleet, sim) = Fleet::simulated(&three());
+    // While it can be reached its address is learnt, and with it its share of the power.
+    fleet.run(&["status", "--timeout", "30s"]).says(0, &["100 of 100"]);
     sim.control().fault("val-3", Fault::Refuse(true)).unwrap();
     let mut terminal = Terminal::start(&fleet, 100, &RESTART);
     let shown = terminal.wait_for("anything else to leave: ");
