@@ -182,7 +182,7 @@ pub struct ConfirmArgs {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// How long a host may take to tell its facts before the plan is made
-    #[arg(long, default_value = "6s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub facts_timeout: Duration,
 }
 

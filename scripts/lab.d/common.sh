@@ -68,6 +68,8 @@ start_time() {
 	stat=${stat##*) }
 	# shellcheck disable=SC2086
 	set -- $stat
+	# A zombie is over; it only waits to be counted.
+	[ "$1" != Z ] || return 1
 	printf '%s' "${20}"
 }
 boot_id() { cat /proc/sys/kernel/random/boot_id; }

@@ -88,7 +88,7 @@ grown() { local now; now=$(height_of "$1") && [ "${now:-0}" -gt "$2" ]; }
 wait_panic() {
 	wait_for 20 has_panicked "$1" || { warn "$1: no consensus failure within 20 s; its node votes on nothing now"; return 1; }
 }
-in_consensus() { rpc_status "$1" "${RPC[$1]}" | grep -q '"catching_up":false'; }
+in_consensus() { [[ $(rpc_status "$1" "${RPC[$1]}") == *'"catching_up":false'* ]]; }
 has_panicked() {
 	# shellcheck disable=SC2016
 	inside "$1" /bin/sh -c 'journalctl -q -o cat "_SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID "$1")" |

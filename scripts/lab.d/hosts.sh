@@ -65,7 +65,7 @@ start_host() {
 # Ends a host in order, or by force when it does not end within the bound.
 stop_host() {
 	local h=$1 pid
-	is_frozen "$h" && set_frozen "$h" 0
+	if is_frozen "$h"; then set_frozen "$h" 0; fi
 	if supervised "$h"; then
 		if pid=$(read_pid "$(host_dir "$h")/nspawn.pid"); then kill -TERM "$pid" 2>/dev/null || true; fi
 		wait_for 10 gone "$h" || kill_host "$h"
@@ -89,23 +89,38 @@ empty() { [ -z "$(pids_of "$1")" ]; }
 
 # Takes away whatever a host left: processes, mount, network, groups.
 clear_host() {
-	local h=$1 dir group
-	dir=$(host_dir "$h")
+	local h=$1 root
+	root=$(host_dir "$h")/root
 	empty "$h" || kill_host "$h"
-	if mountpoint -q "$dir/root"; then umount "$dir/root" || umount -l "$dir/root"; fi
-	host_network_down "$h"
-	while read -r group; do
-		[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
-	done < <(host_cgroups "$h")
-	rm -f "$dir"/*.pid
+	if ! wait_for 5 host_cleared "$h"; then
+		warn "$h: its mount, network or control groups do not go"
+		umount -l "$root" 2>/dev/null || true
+	fi
+	rm -f "$(host_dir "$h")"/*.pid
 }
 
+# Each of these can be busy for a moment after the last process has gone.
+host_cleared() {
+	local root
+	root=$(host_dir "$1")/root
+	! mountpoint -q "$root" || umount "$root" 2>/dev/null || return 1
+	host_network_down "$1" || return 1
+	host_cgroups "$1" | remove_groups
+}
 lab_groups_down() {
-	local group
+	local groups
+	groups=$(host_cgroups . | sed 's|/\.$||')
+	remove_groups <<<"$groups" || return 1
+	# The group of all labs, unless another lab is in it.
+	sed 's|/[^/]*$||' <<<"$groups" | xargs -r rmdir 2>/dev/null || true
+}
+remove_groups() {
+	local group left=0
 	while read -r group; do
-		rmdir "$group" 2>/dev/null || true
-		rmdir "${group%/*}" 2>/dev/null || true
-	done < <(host_cgroups . | sed 's|/\.$||')
+		[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+		[ ! -d "$group" ] || left=1
+	done
+	return $left
 }
 
 ssh_options() {

@@ -19,7 +19,7 @@ layer_dir() {
 lab_install() {
 	[ $# = 0 ] || die "install takes no arguments"
 	install_packages
-	[ -d "$(base_dir)" ] && [ -d "$(bin_dir)" ] && [ -d "$(layer_dir)" ] && return
+	is_built && return
 	mkdir -p "$LAB_CACHE"
 	exec 8>"$LAB_CACHE/.lock"
 	flock 8
@@ -33,10 +33,18 @@ lab_install() {
 	exec 8>&-
 }
 
-install_packages() {
-	local need=() command package
+is_built() { [ -d "$(base_dir)" ] && [ -d "$(bin_dir)" ] && [ -d "$(layer_dir)" ]; }
+
+# Whether `up` would start at once.
+lab_can-run() {
+	[ $# = 0 ] || die "can-run takes no arguments"
+	[ -z "$(missing_packages)" ] && is_built || die "first: scripts/lab install"
+}
+
+missing_packages() {
+	local command package
 	while read -r command package; do
-		command -v "$command" >/dev/null 2>&1 || need+=("$package")
+		command -v "$command" >/dev/null 2>&1 || printf '%s\n' "$package"
 	done <<-'LIST'
 		systemd-nspawn systemd-container
 		debootstrap debootstrap
@@ -50,6 +58,11 @@ install_packages() {
 		flock util-linux
 		nsenter util-linux
 	LIST
+}
+
+install_packages() {
+	local need
+	mapfile -t need < <(missing_packages)
 	[ ${#need[@]} -gt 0 ] || return 0
 	command -v apt-get >/dev/null || die "missing: ${need[*]}; without apt-get they have to be installed by hand"
 	say "installing ${need[*]}"

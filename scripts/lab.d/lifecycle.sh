@@ -79,7 +79,7 @@ lab_down() {
 	load_hosts
 	each_host stop_host "${HOSTS[@]}" || warn "not everything ended in order"
 	network_down
-	lab_groups_down
+	wait_for 5 lab_groups_down || warn "some of the lab's control groups stay"
 	"$PYTHON" "$LAB_D/layout.py" hosts "$STATE"
 	[ -n "$purge" ] || return 0
 	ip route del unreachable "$NET.0/24" metric 4096 2>/dev/null || true

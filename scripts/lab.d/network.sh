@@ -28,7 +28,7 @@ network_up() {
 }
 
 network_down() {
-	ip link del "$BRIDGE" 2>/dev/null || true
+	wait_for 5 link_gone "$BRIDGE" || warn "the bridge $BRIDGE stays"
 	ip route replace unreachable "$NET.0/24" metric 4096
 }
 
@@ -44,10 +44,9 @@ host_network_up() {
 	ip link set "${VETH[$h]}" master "$BRIDGE" up
 }
 
-host_network_down() {
-	ip link del "${VETH[$1]}" 2>/dev/null || true
-	ip netns del "${NETNS[$1]}" 2>/dev/null || true
-}
+host_network_down() { link_gone "${VETH[$1]}" && netns_gone "${NETNS[$1]}"; }
+link_gone() { [ ! -e "/sys/class/net/$1" ] || ip link del "$1" 2>/dev/null; }
+netns_gone() { [ ! -e "/run/netns/$1" ] || ip netns del "$1" 2>/dev/null; }
 
 # Runs a command in a host's network, with this machine's files.
 in_network() {

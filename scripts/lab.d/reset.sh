@@ -19,8 +19,8 @@ lab_reset() {
 		"$PYTHON" "$LAB_D/layout.py" hosts "$STATE"
 	fi
 	each_host reset_wipe "${HOSTS[@]}" || die "not all hosts could be wiped"
-		each_host reset_start "${HOSTS[@]}" || die "not all nodes started"
-		wait_block 0 || die "no block within 60 s: scripts/lab status --name $NAME"
+	each_host reset_start "${HOSTS[@]}" || die "not all nodes started"
+	wait_block 0 || die "no block within 60 s: scripts/lab status --name $NAME"
 	say "$(since "$began") s  reset, block $(height_of "$(witness)")"
 }
 
@@ -62,6 +62,7 @@ wipe_files() {
 		rm -rf "${root:?}$home"
 	done < <(services_of "$h")
 	rm -rf "$root/home/ops"
+	cp -a "$ROOT_LAYER/etc/sudoers.d/ops" "$root/etc/sudoers.d/ops"
 	cp -a --remove-destination "$STATE/seed/$h/." "$root/"
 }
 

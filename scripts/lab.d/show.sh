@@ -49,7 +49,7 @@ lab_inventory() {
 	local args=() check=1 a
 	for a in "$@"; do if [ "$a" = --no-address-check ]; then check=""; else args+=("$a"); fi; done
 	need_lab
-	[ -z "$check" ] || ip -4 -o addr show dev "$BRIDGE" 2>/dev/null | grep -qF " $NET.1/" ||
+	[ -z "$check" ] || [[ $(ip -4 -o addr show dev "$BRIDGE" 2>/dev/null) == *" $NET.1/"* ]] ||
 		die "lab '$NAME' is down, its addresses lead nowhere: scripts/lab up --name $NAME"
 	"$PYTHON" "$LAB_D/layout.py" inventory "$STATE" "${args[@]}"
 }

@@ -11,7 +11,8 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::model::event::{RunState, What};
 use crate::model::fold::fold;
-use crate::model::plan::{Operation, Plan};
+use crate::model::inventory::ServiceId;
+use crate::model::plan::{Action, Operation, Plan};
 use crate::render::words::seconds;
 
 /// How a run ended, and with which exit code.
@@ -32,13 +33,15 @@ pub struct Begin {
     pub baseline: u64,
     /// For what, for others who meet its lock.
     pub reason: Option<String>,
+    /// Services that a resumed run gives up.
+    pub given_up: Vec<ServiceId>,
 }
 
 impl Begin {
     /// A new run.
     pub fn new(context: &Context, plan: &Plan, baseline: u64, reason: Option<&str>) -> Result<Self> {
         let journal = Journal::create(&context.places, plan, context.now_ms())?;
-        Ok(Self { journal, state: RunState::default(), baseline, reason: reason.map(Into::into) })
+        Ok(Self { journal, state: RunState::default(), baseline, reason: reason.map(Into::into), given_up: Vec::new() })
     }
 }
 
@@ -61,6 +64,9 @@ pub async fn run(
     let log = Arc::new(Log::new(Box::new(begin.journal), screen.sink(), begin.state));
     log.intend(context.now_ms(), first)
         .map_err(|reason| Error::failed(reason).hint("make room or set XDG_STATE_HOME; nothing was changed"))?;
+    for service in begin.given_up {
+        log.emit(context.now_ms(), What::LeftOut { service, reason: "given up".into() });
+    }
     let mut run = Run {
         plan: plan.clone(),
         identity,
@@ -82,7 +88,7 @@ pub async fn run(
 fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kind>, String, Option<String>) {
     let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
     match ended {
-        Ended::Done => (None, done(plan, state), None),
+        Ended::Done => finished(plan, state),
         Ended::NoBlock(reason) => {
             let summary = format!("all nodes are started, but no block has come: {reason}");
             (Some(Kind::Failed), summary, Some("fleet status".into()))
@@ -98,6 +104,42 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
             (Some(Kind::Interrupted(*signal)), format!("interrupted: {text}"), resume.filter(|_| under_way))
         }
     }
+}
+
+/// A run that has what it needs may still have left something undone.
+fn finished(plan: &Plan, state: &RunState) -> (Option<Kind>, String, Option<String>) {
+    let undone = undone(plan, state);
+    if undone.is_empty() {
+        return (None, done(plan, state), None);
+    }
+    let names = fold(undone.iter().map(String::as_str));
+    let next = match plan.operation {
+        Operation::Halt => "fleet status".to_owned(),
+        _ => format!("see why: fleet status; then fleet start -l '{}'", hosts_of(&undone).join(" or ")),
+    };
+    (Some(Kind::Incomplete), format!("{}, but not {names}", done(plan, state)), Some(next))
+}
+
+/// Services whose stop or start failed or is unknown.
+fn undone(plan: &Plan, state: &RunState) -> Vec<String> {
+    let tasks =
+        plan.stages.iter().enumerate().flat_map(|(index, stage)| stage.tasks.iter().map(move |one| (index, one)));
+    let bad = tasks.filter(|(stage, task)| {
+        let mut steps = task.steps.iter().enumerate().filter(|(_, step)| step.action != Action::Observe);
+        let ended = |number| state.steps.get(&(*stage, task.service.to_string(), number)).cloned().flatten();
+        let left_out = state.left_out.contains(&task.service);
+        !left_out && steps.any(|(number, _)| ended(number).is_some_and(|outcome| !outcome.is_good()))
+    });
+    let mut names: Vec<String> = bad.map(|(_, task)| task.service.to_string()).collect();
+    names.dedup();
+    names
+}
+
+/// The hosts of services named `host` or `host/service`.
+fn hosts_of(services: &[String]) -> Vec<&str> {
+    let mut hosts: Vec<&str> = services.iter().filter_map(|name| name.split('/').next()).collect();
+    hosts.dedup();
+    hosts
 }
 
 fn not_armed(plan: &Plan, missing: &[Missing]) -> (Option<Kind>, String, Option<String>) {

@@ -1,4 +1,5 @@
-//! Facts about every host at once. A host that hangs costs its own time-out and nobody else's.
+//! Facts about every host at once. A host that hangs costs its own time-out and nobody else's; a node whose RPC hangs
+//! costs only what RPC would have told.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::engine::{Answer, FactsTarget, Fault, Probe, Prober, RpcQuery, validat
 use crate::model::facts::{Facts, HostAnswer, HostFacts, RpcFacts, Silence};
 use crate::model::inventory::{Host, Inventory};
 
-/// Gathers from these hosts, each within `bound`.
+/// Gathers from these hosts: each tells its facts within `bound`, and then each node's RPC within its own.
 pub async fn gather(
     prober: &dyn Prober,
     inventory: &Inventory,
@@ -21,9 +22,8 @@ pub async fn gather(
 ) -> Facts {
     let all = hosts.iter().filter_map(|name| inventory.host(name));
     let answers = join_all(all.map(|host| async move {
-        let answer = timeout(bound, ask(prober, inventory, host)).await;
-        let facts = match answer {
-            Ok(Ok(answer)) => HostFacts::Answered(Box::new(answer)),
+        let facts = match timeout(bound, ask(prober, inventory, host)).await {
+            Ok(Ok(answer)) => HostFacts::Answered(Box::new(ask_nodes(prober, host, answer).await)),
             Ok(Err(fault)) => HostFacts::Silent(Silence { reason: fault.reason, hint: fault.hint }),
             Err(_) => HostFacts::Silent(Silence {
                 reason: format!("no answer in {} s", bound.as_secs_f32()),
@@ -52,7 +52,10 @@ async fn ask(prober: &dyn Prober, inventory: &Inventory, host: &Host) -> Result<
     let Answer::Facts(facts) = prober.probe(&host.name, &Probe::Facts(targets)).await? else {
         return Err(Fault::answer("the host answered something else"));
     };
-    let mut facts = *facts;
+    Ok(*facts)
+}
+
+async fn ask_nodes(prober: &dyn Prober, host: &Host, mut facts: HostAnswer) -> HostAnswer {
     let asks = host.services.iter().filter(|service| service.chain.is_some()).map(|service| {
         let configured = facts.services.get(&service.id.service).and_then(|facts| facts.config.as_ref()?.rpc.clone());
         let address = service.rpc.clone().or(configured);
@@ -63,7 +66,7 @@ async fn ask(prober: &dyn Prober, inventory: &Inventory, host: &Host) -> Result<
             service.rpc = answer;
         }
     }
-    Ok(facts)
+    facts
 }
 
 async fn ask_rpc(prober: &dyn Prober, host: &str, address: Option<String>) -> RpcFacts {

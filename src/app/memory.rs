@@ -6,27 +6,24 @@ use crate::app::context::Context;
 use crate::chain::genesis::content_hash;
 use crate::chain::verdict::identities;
 use crate::engine::{Answer, Probe, Prober as _};
-use crate::journal::powers::{self, Known};
-use crate::model::facts::{Facts, HostFacts, ServiceFacts};
-use crate::model::inventory::{Chain, ServiceId};
+use crate::journal::powers;
+use crate::model::facts::{Facts, Known};
+use crate::model::inventory::Chain;
 
 /// Keeps the greatest validator set and the addresses of these facts, for a time when no node answers. Returns what
 /// was known before.
-pub fn powers(context: &Context, chain: &Chain, facts: &Facts) -> Option<Known> {
-    let before = powers::load(&context.places, &chain.chain_id);
-    let sets = services(facts).filter_map(|(_, service)| {
+pub fn powers(context: &Context, chain: &Chain, facts: &Facts) -> Known {
+    let before = powers::load(&context.places, &chain.chain_id).unwrap_or_default();
+    let sets = facts.services().filter_map(|(_, service)| {
         let of_chain = service.rpc.status.as_ref().is_some_and(|status| status.chain_id == chain.chain_id);
         service.rpc.validators.as_ref().filter(|_| of_chain)
     });
-    let newest = sets.max_by_key(|set| set.height);
-    if let Some(set) = newest.or(before.as_ref().map(|known| &known.set)) {
-        let mut addresses = before.as_ref().map(|known| known.addresses.clone()).unwrap_or_default();
-        addresses.extend(identities(&context.inventory, facts));
-        let known = Known { set: set.clone(), addresses };
-        // A cache that can't be written costs only its use in a later outage.
-        if before.as_ref() != Some(&known) {
-            let _ = powers::store(&context.places, &chain.chain_id, &known);
-        }
+    let mut now = before.clone();
+    now.addresses.extend(identities(&context.inventory, facts));
+    now.set = sets.max_by_key(|set| set.height).cloned().or(now.set);
+    // A cache that can't be written costs only its use in a later outage.
+    if now != before {
+        let _ = powers::store(&context.places, &chain.chain_id, &now);
     }
     before
 }
@@ -35,7 +32,7 @@ pub fn powers(context: &Context, chain: &Chain, facts: &Facts) -> Option<Known> 
 /// only once ever.
 pub async fn geneses(context: &Context, facts: &Facts) -> BTreeMap<String, String> {
     let mut places: BTreeMap<String, (String, String)> = BTreeMap::new();
-    for (id, service) in services(facts) {
+    for (id, service) in facts.services() {
         if let (Some(bytes), Some(config)) = (&service.genesis_sha256, &service.config) {
             places.entry(bytes.clone()).or_insert((id.host, config.genesis_file.clone()));
         }
@@ -43,38 +40,24 @@ pub async fn geneses(context: &Context, facts: &Facts) -> BTreeMap<String, Strin
     let mut contents = BTreeMap::new();
     for (bytes, (host, path)) in places {
         let kept = context.places.cache.join("genesis").join(&bytes);
-        let content = match std::fs::read_to_string(&kept) {
-            Ok(content) if content.len() == 64 => Some(content),
+        let hash = match std::fs::read_to_string(&kept) {
+            Ok(hash) if hash.len() == 64 => Some(hash),
             _ => fetch(context, &host, path, &kept).await,
         };
-        contents.extend(content.map(|content| (bytes, content)));
+        contents.extend(hash.map(|hash| (bytes, hash)));
     }
     contents
 }
 
 async fn fetch(context: &Context, host: &str, path: String, kept: &std::path::Path) -> Option<String> {
     let Ok(Answer::Body(body)) = context.transport.probe(host, &Probe::Genesis { path }).await else { return None };
-    let content = content_hash(&body).ok()?;
+    let hash = content_hash(&body).ok()?;
     if let Some(folder) = kept.parent()
         && std::fs::create_dir_all(folder).is_ok()
         && let Ok(mut file) = tempfile::NamedTempFile::new_in(folder)
-        && std::io::Write::write_all(&mut file, content.as_bytes()).is_ok()
+        && std::io::Write::write_all(&mut file, hash.as_bytes()).is_ok()
     {
         let _ = file.persist(kept);
     }
-    Some(content)
-}
-
-/// Every service of every host that answered.
-fn services(facts: &Facts) -> impl Iterator<Item = (ServiceId, &ServiceFacts)> {
-    facts.hosts.iter().flat_map(|(host, facts)| {
-        let services = match facts {
-            HostFacts::Answered(answer) => Some(&answer.services),
-            HostFacts::Silent(_) => None,
-        };
-        services
-            .into_iter()
-            .flatten()
-            .map(|(name, service)| (ServiceId { host: host.clone(), service: name.clone() }, service))
-    })
+    Some(hash)
 }

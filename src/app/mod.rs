@@ -20,6 +20,7 @@ pub mod signals;
 pub mod sim;
 pub mod status;
 pub mod trust;
+mod waiting;
 pub mod watch;
 pub mod when;
 

@@ -10,12 +10,13 @@ use crate::app::gather::gather;
 use crate::app::scope::{Scope, hosts_of, scope};
 use crate::app::when::future_ms;
 use crate::app::{memory, signals, watch};
+use crate::chain::signer::committed;
 use crate::chain::verdict::diagnose;
 use crate::cli::{ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WatchArgs};
 use crate::engine::Ended;
 use crate::error::{Error, Kind, Result};
-use crate::model::facts::{Facts, HostFacts, NodeStatus};
-use crate::model::inventory::{Chain, ServiceId};
+use crate::model::facts::{Facts, NodeStatus};
+use crate::model::inventory::{Chain, Inventory, ServiceId};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
 use crate::model::verdict::ChainState;
@@ -96,7 +97,7 @@ async fn operate(context: &Context, asked: &Asked<'_>) -> Result<u8> {
     let bound = asked.confirm.facts_timeout;
     let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await;
     let planned = plan(context, chain, &request, &facts).await?;
-    let baseline = statuses(chain, &facts).map(|status| status.height).max().unwrap_or(0);
+    let baseline = baseline(&context.inventory, chain, &facts);
     confirm_and_run(context, asked, planned, baseline).await
 }
 
@@ -138,29 +139,31 @@ fn percent(text: &str) -> Result<f64> {
 
 async fn plan(context: &Context, chain: &Chain, request: &Request, facts: &Facts) -> Result<Planned> {
     let known = memory::powers(context, chain, facts);
-    let addresses = known.as_ref().map(|known| &known.addresses);
-    let verdict = diagnose(chain, &context.inventory, facts, None, &addresses.cloned().unwrap_or_default());
+    let verdict = diagnose(chain, &context.inventory, facts, None, &known);
     let situation = Situation {
         inventory: &context.inventory,
         facts,
         advancing: verdict.state == ChainState::Advancing,
         last: statuses(chain, facts).map(|status| (status.height, status.app_hash.clone())).max(),
-        cached_set: known.as_ref().map(|known| &known.set),
-        cached_addresses: addresses,
+        cached_set: known.set.as_ref(),
+        cached_addresses: Some(&known.addresses),
         genesis_content: memory::geneses(context, facts).await,
     };
     ops::plan(request, &situation)
         .map_err(|refusal| Error::new(Kind::Refused, refusal_text(&refusal.findings, context.width())))
 }
 
+/// The greatest height that may be committed already, by RPC and by what the chain's signers have signed; 0 when
+/// nobody tells.
+fn baseline(inventory: &Inventory, chain: &Chain, facts: &Facts) -> u64 {
+    let of_chain = |id: &ServiceId| inventory.service(id).is_some_and(|one| one.chain.as_ref() == Some(&chain.name));
+    let signed = facts.services().filter(|(id, _)| of_chain(id)).filter_map(|(_, service)| committed(&service.signer));
+    statuses(chain, facts).map(|status| status.height).chain(signed).max().unwrap_or(0)
+}
+
 /// What the chain's nodes report.
 fn statuses<'a>(chain: &'a Chain, facts: &'a Facts) -> impl Iterator<Item = &'a NodeStatus> {
-    let answers = facts.hosts.values().filter_map(|host| match host {
-        HostFacts::Answered(answer) => Some(answer),
-        HostFacts::Silent(_) => None,
-    });
-    let statuses =
-        answers.flat_map(|answer| answer.services.values()).filter_map(|service| service.rpc.status.as_ref());
+    let statuses = facts.services().filter_map(|(_, service)| service.rpc.status.as_ref());
     statuses.filter(|status| status.chain_id == chain.chain_id)
 }
 
@@ -192,7 +195,7 @@ async fn confirm_and_run(context: &Context, asked: &Asked<'_>, planned: Planned,
             }
             (Ended::Done, Some(args)) => {
                 watch::watch(context, &plan, args.blocks, interrupt).await;
-                return Ok(0);
+                return Ok(finished.exit);
             }
             _ => return Ok(finished.exit),
         }

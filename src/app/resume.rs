@@ -1,29 +1,30 @@
 //! `fleet resume`: goes on with a run whose fleet died, from its journal, looking before it repeats anything.
 
+use std::io::Write as _;
+
+use futures::future::join_all;
+
 use crate::app::context::Context;
 use crate::app::execute::{self, Begin};
 use crate::app::{signals, watch};
 use crate::cli::ResumeArgs;
-use crate::engine::{Answer, Ended, Probe, Prober as _};
+use crate::engine::{Answer, Ended, Fence, Log, Probe, Prober as _, Transport as _};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{Journal, RunDir, Stored, last_unfinished};
-use crate::model::event::RunState;
+use crate::model::event::{RunState, What};
+use crate::model::fold::fold;
+use crate::model::inventory::ServiceId;
 use crate::model::plan::Plan;
 
 /// Goes on with the named run, or with the last that isn't finished.
 pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     let directory = find(context, args)?;
-    let Stored { plan, mut state, .. } = unfinished(&directory)?;
+    let Stored { plan, state, .. } = unfinished(&directory)?;
     check_inventory(context, &plan)?;
     if !state.touched() {
-        let text = format!("run {} changed nothing: there is nothing to go on with", directory.id());
-        return Err(
-            Error::usage(text).hint("its locks run out by themselves within a minute; start the operation anew")
-        );
+        return give_back(context, &directory, &plan, state).await;
     }
-    if args.give_up {
-        leave_out_silent(context, &plan, &mut state).await;
-    }
+    let given_up = if args.give_up { silent(context, &plan).await } else { Vec::new() };
     let text = format!(
         "run {} of {}: {}; stage {} of {} was under way",
         directory.id(),
@@ -37,7 +38,8 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
         return Ok(0);
     }
     let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
-    let begin = Begin { journal: Journal::take_up(&directory)?, baseline: state.baseline, state, reason: None };
+    let begin =
+        Begin { journal: Journal::take_up(&directory)?, baseline: state.baseline, state, reason: None, given_up };
     let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;
     if finished.ended == Ended::Done {
         watch::watch(context, &plan, 3, interrupt).await;
@@ -76,12 +78,42 @@ fn check_inventory(context: &Context, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// On `--give-up`: goes on without the hosts that give no answer.
-async fn leave_out_silent(context: &Context, plan: &Plan, state: &mut RunState) {
-    for target in plan.targets.values() {
-        let answer = context.transport.probe(&target.service.host, &Probe::Lock).await;
-        if !matches!(answer, Ok(Answer::Lock(_))) {
-            state.left_out.push(target.service.clone());
+/// A run that died before it changed anything leaves its locks behind, and nothing to go on with.
+async fn give_back(context: &Context, directory: &RunDir, plan: &Plan, state: RunState) -> Result<u8> {
+    let journal = Journal::take_up(directory)?;
+    let run = directory.id();
+    // A lock may have been taken without a word of it in the journal.
+    let unlocks = plan.hosts().into_iter().map(|host| async move {
+        let held = context.transport.probe(&host, &Probe::Lock).await;
+        match held {
+            Ok(Answer::Lock(Some(lock))) if lock.run == run && !lock.released => {
+                let fence = Fence { run: run.to_owned(), epoch: lock.epoch };
+                context.transport.unlock(&host, &fence).await.err().map(|_| host)
+            }
+            Ok(_) => None,
+            Err(_) => Some(host),
         }
-    }
+    });
+    let failed: Vec<String> = join_all(unlocks).await.into_iter().flatten().collect();
+    let log = Log::new(Box::new(journal), Box::new(|_| {}), state);
+    log.emit(context.now_ms(), What::Unlocked { failed: failed.clone() });
+    let summary = format!("run {run} had changed nothing; its locks are given back");
+    log.emit(context.now_ms(), What::RunEnded { exit: 5, summary: summary.clone(), next: None });
+    let left = match fold(failed.iter().map(String::as_str)) {
+        none if none.is_empty() => String::new(),
+        hosts => format!(", but not on {hosts}: there they run out within a minute"),
+    };
+    let _ = writeln!(context.for_people(), "{summary}{left}\nnext: start the operation anew");
+    Ok(0)
+}
+
+/// Services of hosts that give no answer now.
+async fn silent(context: &Context, plan: &Plan) -> Vec<ServiceId> {
+    let asks = plan.hosts().into_iter().map(|host| async move {
+        let answer = context.transport.probe(&host, &Probe::Lock).await;
+        (!matches!(answer, Ok(Answer::Lock(_)))).then_some(host)
+    });
+    let silent: Vec<String> = join_all(asks).await.into_iter().flatten().collect();
+    let services = plan.targets.values().map(|target| target.service.clone());
+    services.filter(|service| silent.contains(&service.host)).collect()
 }

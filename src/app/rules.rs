@@ -19,13 +19,13 @@ pub fn rules(global: &Global, name: Option<&str>) -> Result<u8> {
             rules.iter().map(|rule| format!("{:<18} {:<8} {}", rule.name, severity(rule.severity), rule.text)).collect()
         }
         (Output::Text, Some(_)) => rules.iter().flat_map(|rule| explained(rule)).collect(),
-        (Output::Json, _) => vec![serde_json::Value::from_iter(rules.iter().map(|rule| json(rule))).to_string()],
+        (Output::Json, _) => vec![rules.iter().map(|rule| json(rule)).collect::<serde_json::Value>().to_string()],
         (Output::Jsonl, _) => rules.iter().map(|rule| json(rule).to_string()).collect(),
     };
     let mut out = std::io::stdout();
-    lines.iter().for_each(|line| {
+    for line in lines {
         let _ = writeln!(out, "{line}");
-    });
+    }
     Ok(0)
 }
 

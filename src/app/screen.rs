@@ -96,13 +96,13 @@ impl Shown {
 
     fn renew(&mut self, live: bool) {
         let (now_ms, quiet_ms) = (SystemClock.unix_ms(), i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX));
-        let line = self.teller.now(now_ms);
+        let doing = self.teller.now(now_ms);
         if live {
-            self.bar.set_message(line);
+            self.bar.set_message(doing);
             self.bar.tick();
-        } else if self.output == Output::Text && !line.is_empty() && now_ms - self.said_ms >= quiet_ms {
+        } else if self.output == Output::Text && !doing.is_empty() && now_ms - self.said_ms >= quiet_ms {
             self.said_ms = now_ms;
-            print(&line);
+            print(&doing);
         }
     }
 }

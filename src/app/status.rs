@@ -35,7 +35,7 @@ pub async fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
     let facts = gather(&*context.transport, inventory, &asked, context.now_ms(), args.timeout).await;
     let verdict = |chain| {
         let known = memory::powers(context, chain, &facts);
-        diagnose(chain, inventory, &facts, None, &known.map(|known| known.addresses).unwrap_or_default())
+        diagnose(chain, inventory, &facts, None, &known)
     };
     let verdicts: Vec<ChainVerdict> = chains.iter().map(|chain| verdict(chain)).collect();
     let mut facts = facts;

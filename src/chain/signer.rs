@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::chain::rpc::Number;
-use crate::model::facts::{KeyFacts, SignerState};
+use crate::model::facts::{KeyFacts, SignerFacts, SignerState};
 
 /// `priv_validator_state.json`, as CometBFT or horcrux writes it (numbers may be quoted).
 pub fn state(json: &str) -> Result<SignerState, String> {
@@ -16,6 +16,15 @@ pub fn state(json: &str) -> Result<SignerState, String> {
     match u8::try_from(file.step.0) {
         Ok(step @ 0..=3) => Ok(SignerState { height: file.height.0, round, step }),
         _ => Err(format!("step {} is none of 0 to 3", file.step.0)),
+    }
+}
+
+/// The greatest height that may be committed by what a signer has signed: a precommit may have completed its block.
+pub fn committed(signer: &SignerFacts) -> Option<u64> {
+    match signer {
+        SignerFacts::State(state) if state.step >= 3 => Some(state.height),
+        SignerFacts::State(state) => Some(state.height.saturating_sub(1)),
+        _ => None,
     }
 }
 

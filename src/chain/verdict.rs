@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, Known};
 use crate::model::inventory::{Chain, Inventory, ServiceId};
 use crate::model::verdict::{ChainState, ChainVerdict, Member, Missing, Seat};
 use seats::{Seats, Standing};
@@ -22,21 +22,21 @@ mod words;
 pub use view::identities;
 
 /// Consensus addresses (upper-case hex) by the service's shown name.
-pub type Identities = BTreeMap<String, String>;
+type Identities = BTreeMap<String, String>;
 
 /// The verdict on `chain`. `earlier` is a sample from before, if only a cached one: two samples tell a moving chain
-/// from a standing one at once, and an old one still knows powers when no node answers.
+/// from a standing one at once. `known` has powers and addresses for when no node answers.
 pub fn diagnose(
     chain: &Chain,
     inventory: &Inventory,
     facts: &Facts,
     earlier: Option<&Facts>,
-    known: &Identities,
+    known: &Known,
 ) -> ChainVerdict {
-    let mut addresses = known.clone();
+    let mut addresses = known.addresses.clone();
     addresses.extend(earlier.map(|earlier| identities(inventory, earlier)).unwrap_or_default());
     addresses.extend(identities(inventory, facts));
-    let view = View::new(chain, inventory, facts, earlier, &addresses);
+    let view = View::new(chain, inventory, facts, earlier, &addresses, known.set.as_ref());
     let mut seats = Seats::of_the_round(&view);
     let state = state::of(&view, &seats);
     if state == ChainState::Advancing {

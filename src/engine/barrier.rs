@@ -6,7 +6,8 @@ use futures::future::join_all;
 use tokio::time::{Instant as Deadline, sleep, timeout};
 
 use crate::chain::rpc;
-use crate::engine::check::{self, SETTLE};
+use crate::chain::signer::committed;
+use crate::engine::check;
 use crate::engine::run::{Ended, Interrupt, Missing, Run};
 use crate::engine::{Armed, ClockSample, Fault, Fence, Observation, Order, Receipt, RpcQuery, holds};
 use crate::model::event::{Outcome, StopTime, What};
@@ -45,7 +46,8 @@ struct Firing {
 
 pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), Ended> {
     let Shape::Barrier(instant) = &stage.shape else { return Ok(()) };
-    let resumed = run.state().fired_ms.is_some();
+    // Fired or about to be: the instant that was agreed on is past, and what came of it is seen on the hosts.
+    let resumed = run.state().touched();
     let tasks = if resumed { still_to_do(run, index, stage).await } else { stage.tasks.clone() };
     let mut ready = arm_all(run, index, &tasks, instant).await?;
     let instant = if resumed { &Instant::Now } else { instant };
@@ -92,13 +94,17 @@ async fn arm_all(run: &Run, index: usize, tasks: &[Task], instant: &Instant) -> 
             Instant::Now | Instant::AfterBlock { .. } => 0,
         };
     let attempts = join_all(tasks.iter().map(|task| arm(run, index, task, lease_s))).await;
-    let (mut ready, mut missing) = (Vec::new(), Vec::new());
+    let (mut ready, mut missing) = (Vec::new(), Vec::<Missing>::new());
     for (task, attempt) in tasks.iter().zip(attempts) {
         match attempt {
             Ok(one) => ready.push(one),
-            Err(fault) => missing.push(Missing { service: task.service.clone(), reason: fault.reason }),
+            Err(fault) => missing.extend(run.whole_host(&task.service.host, &fault.reason)),
         }
     }
+    // A host is in or out: what its other nodes need must not be stopped under them.
+    let out = |one: &Ready| missing.iter().any(|other| other.service.host == one.task.service.host);
+    let (mut dropped, mut ready): (Vec<_>, Vec<_>) = ready.into_iter().partition(out);
+    join_all(dropped.iter_mut().map(|one| one.handle.disarm())).await;
     for one in &ready {
         run.emit(What::Armed {
             service: one.task.service.clone(),
@@ -286,7 +292,7 @@ async fn fire(run: &Run, index: usize, mut one: Ready, instant_ms: i64) -> Fired
     };
     let (outcome, seen) = match attempt.await {
         Ok(receipt) => judge(run, &one.target, receipt).await,
-        Err(_) => settle(run, &one.target, begun + bound.max(SETTLE)).await,
+        Err(_) => settle(run, &one.target, begun + bound).await,
     };
     let service = one.task.service.clone();
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -320,7 +326,7 @@ async fn judge(run: &Run, target: &Target, receipt: Receipt) -> (Outcome, Option
 }
 
 async fn settle(run: &Run, target: &Target, until: Deadline) -> (Outcome, Option<Observation>) {
-    let (outcome, _) = check::settle(&*run.transport, Check::Stopped, target, 0, until).await;
+    let outcome = check::settle_sent(&*run.transport, Check::Stopped, target, until).await;
     (outcome, check::observe(&*run.transport, target).await)
 }
 
@@ -335,17 +341,8 @@ fn finish(run: &Run, index: usize, stage: &Stage, fired: Vec<Fired>) -> Result<(
     super::stage::conclude(run, index, stage)
 }
 
-/// The greatest height that may be committed by what a signer has signed: a precommit may have completed its block.
-fn committed(signer: &SignerFacts) -> Option<u64> {
-    match signer {
-        SignerFacts::State(state) if state.step >= 3 => Some(state.height),
-        SignerFacts::State(state) => Some(state.height.saturating_sub(1)),
-        _ => None,
-    }
-}
-
 /// Waits until the operator wants to leave, gently or not.
-async fn interrupted(interrupt: &mut tokio::sync::watch::Receiver<Interrupt>) -> u8 {
+pub(super) async fn interrupted(interrupt: &mut tokio::sync::watch::Receiver<Interrupt>) -> u8 {
     loop {
         if let Interrupt::Gently(signal) | Interrupt::Now(signal) = *interrupt.borrow_and_update() {
             return signal;

@@ -15,7 +15,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The most pages of 100 validators that are read.
 const PAGES: u32 = 20;
 /// How long to go on looking at a host that doesn't answer after a command was sent.
-pub(super) const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_secs(30);
+/// How long the last look may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Whether `check` holds by what was seen; if not, what is in the way.
 pub fn holds(check: Check, seen: &Observation) -> Result<(), String> {
@@ -123,7 +125,16 @@ pub(super) fn parse<T>(body: &[u8], read: impl Fn(&[u8]) -> Result<T, String>) -
     read(body).map_err(|reason| Fault::answer(&reason))
 }
 
-/// Looks until the check holds or time is up. No answer at the end is unknown, never failed.
+/// As [`settle`], after a command was sent: what came of it is looked for as long as the step may take, and a host that
+/// doesn't answer gets more time than that.
+pub(super) async fn settle_sent(prober: &dyn Prober, check: Check, target: &Target, until: Instant) -> Outcome {
+    match settle(prober, check, target, 0, until).await.0 {
+        Outcome::Unknown { .. } => settle(prober, check, target, 0, Instant::now() + SETTLE).await.0,
+        known => known,
+    }
+}
+
+/// Looks until the check holds or time is up, at least once. No answer at the end is unknown, never failed.
 pub(super) async fn settle(
     prober: &dyn Prober,
     check: Check,
@@ -132,8 +143,9 @@ pub(super) async fn settle(
     until: Instant,
 ) -> (Outcome, Option<u64>) {
     let mut last = Err("no answer".to_owned());
+    let bound = until.max(Instant::now() + LOOK);
     loop {
-        match timeout_at(until, look(prober, check, target, baseline)).await {
+        match timeout_at(bound, look(prober, check, target, baseline)).await {
             Ok(Ok(Look::Holds { height })) => return (Outcome::Done, height),
             Ok(Ok(Look::Not(reason))) => last = Ok(reason),
             Ok(Err(fault)) => last = Err(fault.reason),

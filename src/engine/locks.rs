@@ -20,6 +20,22 @@ pub(super) async fn take_all(
     join_all(hosts.iter().map(|host| async move { (host.clone(), transport.lock(host, claim).await) })).await
 }
 
+/// The same for a new run: the first host decides which of two that begin at once goes on, so that not both give up.
+pub(super) async fn take_in_turn(
+    transport: &dyn Transport,
+    hosts: &[String],
+    claim: &Claim,
+) -> Vec<(String, Result<super::Grant, Fault>)> {
+    let (first, others) = hosts.split_at(hosts.len().min(1));
+    let mut taken = take_all(transport, first, claim).await;
+    let held =
+        |(_, result): &(_, Result<_, Fault>)| matches!(result, Err(Fault { kind: super::FaultKind::Locked(_), .. }));
+    if !taken.iter().any(held) {
+        taken.extend(take_all(transport, others, claim).await);
+    }
+    taken
+}
+
 /// Gives locks back; the hosts where that failed.
 pub(super) async fn release_all(transport: &dyn Transport, run: &str, epochs: &BTreeMap<String, u64>) -> Vec<String> {
     let attempts = epochs.iter().map(|(host, epoch)| async move {
@@ -31,11 +47,25 @@ pub(super) async fn release_all(transport: &dyn Transport, run: &str, epochs: &B
 
 /// Renews every lock again and again until dropped. A host that doesn't answer is tried again at the next turn: its
 /// lease then runs out by itself, and every action checks it on the host.
-pub(super) fn keep(transport: Arc<dyn Transport>, claim: Claim, hosts: Vec<String>) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
+pub(super) fn keep(transport: Arc<dyn Transport>, claim: Claim, epochs: BTreeMap<String, u64>) -> Background {
+    Background(tokio::spawn(async move {
         loop {
             tokio::time::sleep(TTL / 3).await;
-            let _ = tokio::time::timeout(TTL / 3, take_all(&*transport, &hosts, &claim)).await;
+            let renewals = epochs.iter().map(|(host, epoch)| {
+                let claim = Claim { renews: Some(*epoch), ..claim.clone() };
+                let transport = &transport;
+                async move { transport.lock(host, &claim).await }
+            });
+            let _ = tokio::time::timeout(TTL / 3, join_all(renewals)).await;
         }
-    })
+    }))
+}
+
+/// A task that ends with the run that began it.
+pub(super) struct Background(pub tokio::task::JoinHandle<()>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -193,6 +193,8 @@ pub struct Claim {
     pub digest: String,
     /// How long the lease holds without renewal, s.
     pub ttl_s: u64,
+    /// Only renews the lock of this epoch; one that was lost or given back meanwhile is not taken again.
+    pub renews: Option<u64>,
 }
 
 /// A lock that was obtained.

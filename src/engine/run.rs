@@ -1,14 +1,15 @@
 //! One run: locks, stages in order, the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::engine::locks::Background;
 use crate::engine::{Claim, Clock, FaultKind, Log, Transport, barrier, locks, stage};
 use crate::model::event::{RunState, What};
 use crate::model::inventory::ServiceId;
-use crate::model::plan::{Plan, Shape, Stage, Task};
+use crate::model::plan::{Operation, Plan, Shape, Stage, Task};
 
 /// How urgently the operator wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -84,9 +85,10 @@ impl Run {
         if let Err(ended) = self.take_locks().await {
             return ended;
         }
-        let keeper = locks::keep(Arc::clone(&self.transport), self.claim(), self.held_hosts());
+        let keeper = locks::keep(Arc::clone(&self.transport), self.claim(), self.state().epochs);
+        let listener = self.tell_of_interrupt();
         let ended = self.stages().await;
-        keeper.abort();
+        drop((keeper, listener));
         self.give_back(&ended).await;
         ended
     }
@@ -109,7 +111,27 @@ impl Run {
                 return ended;
             }
         }
+        stage::look_again(self).await;
         Ended::Done
+    }
+
+    /// Says what an interrupt leads to, so that nobody sends a second one for want of an answer.
+    fn tell_of_interrupt(&self) -> Background {
+        let (log, clock, mut interrupt) = (Arc::clone(&self.log), Arc::clone(&self.clock), self.interrupt.clone());
+        let safe = match self.plan.operation {
+            Operation::Halt => "all nodes are stopped",
+            Operation::Start => "the starts that were begun are done",
+            Operation::CoordinatedRestart => "all nodes are started again",
+        };
+        Background(tokio::spawn(async move {
+            let signal = barrier::interrupted(&mut interrupt).await;
+            let text = if log.state().touched() {
+                format!("fleet leaves once {safe}; a second interrupt leaves at once, the rest unknown")
+            } else {
+                "fleet leaves before anything is changed".into()
+            };
+            log.emit(clock.unix_ms(), What::Interrupted { signal, text });
+        }))
     }
 
     /// The end of the run, if the operator asked to leave and nothing hangs in the air before this stage.
@@ -133,7 +155,7 @@ impl Run {
         let left_out = self.log.state().left_out;
         let out = |host: &String| missing.iter().map(|one| &one.service).chain(&left_out).any(|one| one.host == *host);
         hosts.retain(|host| !out(host));
-        for (host, result) in locks::take_all(&*self.transport, &hosts, &self.claim()).await {
+        for (host, result) in locks::take_in_turn(&*self.transport, &hosts, &self.claim()).await {
             match result {
                 Ok(grant) => {
                     self.emit(What::Locked { host, epoch: grant.epoch, taken_over: grant.taken_over });
@@ -145,13 +167,14 @@ impl Run {
                             lock.owner, lock.reason, lock.run, fault.reason
                         ));
                     }
-                    missing.extend(
-                        self.services_of(&host).map(|service| Missing { service, reason: fault.reason.clone() }),
-                    );
+                    missing.extend(self.whole_host(&host, &fault.reason));
                 }
             }
         }
         if let Some(held) = held {
+            if let Some(ended) = self.under_way([held.clone()]) {
+                return Err(ended);
+            }
             self.back_out("another run holds a lock").await;
             return Err(Ended::Locked(held));
         }
@@ -174,6 +197,9 @@ impl Run {
             self.emit(What::NotArmed { service: one.service.clone(), reason: one.reason.clone() });
         }
         if !self.may_miss(&missing) {
+            if let Some(ended) = self.under_way(missing.iter().map(|one| format!("{}: {}", one.service, one.reason))) {
+                return Err(ended);
+            }
             self.back_out("not every host can be armed").await;
             return Err(Ended::NotArmed(missing));
         }
@@ -183,15 +209,31 @@ impl Run {
         Ok(())
     }
 
+    /// Whether the plan allows these to be missing, beside those that are left out already.
     fn may_miss(&self, missing: &[Missing]) -> bool {
         let allowed = &self.plan.allow_missing;
-        let unnamed = missing.iter().filter(|one| !allowed.hosts.contains(&one.service.host));
-        let powers: Option<Vec<u64>> =
-            unnamed.map(|one| self.plan.target(&one.service).and_then(|target| target.power)).collect();
+        let unnamed = |host: &String| !allowed.hosts.contains(host);
+        let planned = self.plan.left_out.iter().filter(|one| unnamed(&one.service.host)).map(|one| one.power);
+        let before = self.log.state().left_out;
+        let now = missing.iter().map(|one| &one.service);
+        let powers: BTreeMap<&ServiceId, Option<u64>> = before
+            .iter()
+            .chain(now)
+            .filter(|service| unnamed(&service.host))
+            .map(|service| (service, self.plan.target(service).and_then(|target| target.power)))
+            .collect();
+        if missing.iter().all(|one| !unnamed(&one.service.host)) {
+            return true;
+        }
         // Hosts that were not named may be missing only if their power is known and small enough.
-        powers.is_some_and(|powers| {
-            powers.iter().sum::<u64>() <= allowed.power && (powers.is_empty() || allowed.power > 0)
-        })
+        let together: Option<u64> = planned.chain(powers.into_values()).sum();
+        together.is_some_and(|together| allowed.power > 0 && together <= allowed.power)
+    }
+
+    /// How a run that has changed something already ends when it can't go on: nothing is given back.
+    fn under_way(&self, reasons: impl IntoIterator<Item = String>) -> Option<Ended> {
+        let reasons: Vec<String> = reasons.into_iter().collect();
+        self.state().touched().then(|| Ended::Incomplete(format!("the run can't go on: {}", reasons.join("; "))))
     }
 
     /// Gives every lock back, nothing having changed.
@@ -227,16 +269,14 @@ impl Run {
             reason: self.identity.reason.clone(),
             digest: self.plan.digest().to_string(),
             ttl_s: locks::TTL.as_secs(),
+            renews: None,
         }
     }
 
-    fn held_hosts(&self) -> Vec<String> {
-        self.log.state().epochs.into_keys().collect()
-    }
-
-    fn services_of(&self, host: &str) -> impl Iterator<Item = ServiceId> {
-        let host = host.to_owned();
-        self.plan.targets.values().map(|target| target.service.clone()).filter(move |service| service.host == host)
+    /// Every service of a host that can't be armed.
+    pub(super) fn whole_host(&self, host: &str, reason: &str) -> Vec<Missing> {
+        let services = self.plan.targets.values().map(|target| &target.service).filter(|one| one.host == host);
+        services.map(|service| Missing { service: service.clone(), reason: reason.to_owned() }).collect()
     }
 
     pub(super) fn emit(&self, what: What) {

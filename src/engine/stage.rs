@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::engine::barrier::{interrupted_now, order};
-use crate::engine::check::{self, SETTLE};
+use crate::engine::check;
 use crate::engine::run::{Ended, Interrupt, Run};
 use crate::engine::{Fault, holds};
 use crate::model::event::{Outcome, What};
@@ -18,6 +18,8 @@ use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target
 
 /// How long a ranked stage waits for one start before it issues the next.
 const GATE: Duration = Duration::from_secs(2);
+/// How long the last look at a host may take.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), Ended> {
     if observes_chain(stage) && matches!(*run.interrupt.borrow(), Interrupt::Gently(_)) {
@@ -59,6 +61,23 @@ async fn interrupted_gently(mut interrupt: tokio::sync::watch::Receiver<Interrup
         if interrupt.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Looks once more at what was started: a node that dies of its own config lives for a moment.
+pub(super) async fn look_again(run: &Run) {
+    let left_out = run.state().left_out;
+    let stages = run.plan.stages.iter().enumerate();
+    let started = stages.flat_map(|(index, stage)| stage.tasks.iter().map(move |task| (index, task)));
+    let looks = started.filter(|(_, task)| !left_out.contains(&task.service)).map(|(index, task)| async move {
+        let number = task.steps.iter().position(|step| step.action == Action::Start)?;
+        let target = run.plan.target(&task.service)?;
+        let seen = timeout(LAST_LOOK, check::look(&*run.transport, Check::Alive, target, 0)).await;
+        let Ok(Ok(check::Look::Not(reason))) = seen else { return None };
+        Some((index, task.service.clone(), number, reason))
+    });
+    for (stage, service, step, reason) in join_all(looks).await.into_iter().flatten() {
+        run.emit(What::StepEnded { stage, service, step, outcome: Outcome::Failed { reason }, took_ms: 0 });
     }
 }
 
@@ -179,12 +198,18 @@ async fn carry_out_step(
     let order = order(run, index, number, target, step);
     match timeout_at(until, run.transport.act(&order)).await {
         Ok(Ok(receipt)) => match (receipt.refusal, holds(step.verify, &receipt.seen)) {
+            // What an earlier fleet had sent took effect after the look.
+            (Some(_), Ok(())) if resumed => Outcome::Skipped,
             (Some(reason), _) => Outcome::Failed { reason },
             (None, Ok(())) => Outcome::Done,
-            (None, Err(_)) => check::settle(&*run.transport, step.verify, target, 0, until).await.0,
+            // systemd doesn't start a failed unit by itself again.
+            (None, Err(reason)) if step.action == Action::Start && receipt.seen.unit.active_state == "failed" => {
+                Outcome::Failed { reason }
+            }
+            (None, Err(_)) => check::settle_sent(&*run.transport, step.verify, target, until).await,
         },
         Ok(Err(fault)) if !fault.sent => Outcome::Failed { reason: fault.reason },
-        Ok(Err(_)) | Err(_) => check::settle(&*run.transport, step.verify, target, 0, Instant::now() + SETTLE).await.0,
+        Ok(Err(_)) | Err(_) => check::settle_sent(&*run.transport, step.verify, target, until).await,
     }
 }
 
@@ -193,6 +218,11 @@ async fn look(run: &Run, target: &Target, step: &Step) -> Result<check::Look, Fa
 }
 
 async fn observe(run: &Run, target: &Target, step: &Step, until: Instant) -> Outcome {
+    if step.verify == Check::NewBlock && run.state().baseline == 0 {
+        // Nothing told the height before: only what comes after the first answer is a new block.
+        let (_, first) = check::settle(&*run.transport, step.verify, target, 0, until).await;
+        first.into_iter().for_each(|height| run.emit(What::Baseline { height }));
+    }
     let baseline = run.state().baseline;
     let (outcome, height) = check::settle(&*run.transport, step.verify, target, baseline, until).await;
     if let Some(height) = height {

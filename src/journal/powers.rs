@@ -1,6 +1,5 @@
 //! The voting powers last seen on each chain: the order of a start on a chain that can't be asked any more.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -9,18 +8,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Places;
-use crate::model::facts::ValidatorSet;
+use crate::model::facts::Known;
 
 const FORMAT: u32 = 1;
-
-/// What is remembered of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// The validator set.
-    pub set: ValidatorSet,
-    /// Consensus addresses by a service's display name, upper-case hex.
-    pub addresses: BTreeMap<String, String>,
-}
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -64,12 +54,14 @@ fn file_name(chain_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::model::facts::Validator;
+    use crate::model::facts::{Validator, ValidatorSet};
 
     fn set(height: u64) -> Known {
         let set = ValidatorSet { height, validators: vec![Validator { address: "AB".into(), power: 30 }] };
-        Known { set, addresses: BTreeMap::from([("val-1".into(), "AB".into())]) }
+        Known { set: Some(set), addresses: BTreeMap::from([("val-1".into(), "AB".into())]) }
     }
 
     #[test]

@@ -48,10 +48,12 @@ impl Stored {
     pub fn is_unfinished(&self) -> bool {
         let stages_left = self.state.done_stages.len() < self.plan.stages.len();
         match &self.state.ended {
-            None => self.state.touched(),
-            // Incomplete or unknown, and interrupted: what was begun may still be brought to its end.
-            Some((4 | 129 | 130 | 143, _)) => self.state.touched() && stages_left,
-            Some(_) => false,
+            // Its fleet died: if nothing was touched, its locks are left.
+            None => true,
+            // Done, or all done but no block.
+            Some((0 | 1, _)) => false,
+            // Whatever kept it from going on: what was begun may still be brought to its end.
+            Some(_) => self.state.touched() && stages_left,
         }
     }
 }

@@ -23,6 +23,18 @@ impl Facts {
             HostFacts::Silent(_) => None,
         }
     }
+
+    /// Every service of every host that answered.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceFacts)> {
+        self.hosts.iter().flat_map(|(host, facts)| {
+            let services = match facts {
+                HostFacts::Answered(answer) => Some(&answer.services),
+                HostFacts::Silent(_) => None,
+            };
+            let named = |(name, service)| (ServiceId { host: host.clone(), service: String::clone(name) }, service);
+            services.into_iter().flatten().map(named)
+        })
+    }
 }
 
 /// Whether a host answered, and what.
@@ -329,6 +341,15 @@ pub struct ValidatorSet {
     pub height: u64,
     /// In the set's order.
     pub validators: Vec<Validator>,
+}
+
+/// What an earlier gather told of a chain, for a time when no node answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The validator set, where one was told.
+    pub set: Option<ValidatorSet>,
+    /// Consensus addresses by a service's display name, upper-case hex.
+    pub addresses: BTreeMap<String, String>,
 }
 
 /// One validator.

@@ -18,13 +18,24 @@ pub struct Teller {
     stops: Vec<StopTime>,
     blocks: Vec<(String, u64)>,
     order: Option<String>,
+    /// Reasons and the services they keep from being armed, until all are told.
+    missing: Vec<(String, Vec<String>)>,
 }
 
 impl Teller {
     /// Of a run of this plan that stands at `state`.
     pub fn new(plan: &Plan, state: RunState, paint: Paint) -> Self {
-        let (stops, blocks) = (Vec::new(), Vec::new());
-        Self { plan: plan.clone(), paint, detailed: false, state, armed: 0, stops, blocks, order: None }
+        Self {
+            plan: plan.clone(),
+            paint,
+            detailed: false,
+            state,
+            armed: 0,
+            stops: Vec::new(),
+            blocks: Vec::new(),
+            order: None,
+            missing: Vec::new(),
+        }
     }
 
     /// The same, with a line for each step of each host.
@@ -41,13 +52,33 @@ impl Teller {
     /// What an event has to say; mostly nothing.
     pub fn lines(&mut self, event: &Event) -> Vec<String> {
         self.state.apply(event);
-        let mut said = if self.detailed { self.detail(&event.what) } else { Vec::new() };
+        let mut said = self.not_armed(&event.what);
+        if self.detailed {
+            said.extend(self.detail(&event.what));
+        }
         said.extend(self.said(&event.what));
         if let What::RunEnded { exit, summary, next } = &event.what {
             return self.last(*exit, summary, next.as_deref());
         }
         let elapsed = seconds(event.at_ms - self.state.started_ms);
         said.into_iter().map(|(name, text)| format!("{elapsed:>7}  {name:<9} {text}")).collect()
+    }
+
+    /// Those that can't be armed are told together, when the next event shows that there are no more.
+    fn not_armed(&mut self, what: &What) -> Vec<(&'static str, String)> {
+        if let What::NotArmed { service, reason } = what {
+            let same = self.missing.iter().position(|(known, _)| known == reason);
+            let at = same.unwrap_or_else(|| {
+                self.missing.push((reason.clone(), Vec::new()));
+                self.missing.len() - 1
+            });
+            self.missing[at].1.push(service.to_string());
+            return Vec::new();
+        }
+        let told = |(reason, names): (String, Vec<String>)| {
+            ("arm", self.paint.bad(&format!("{}: {reason}", fold(names.iter().map(String::as_str)))))
+        };
+        std::mem::take(&mut self.missing).into_iter().map(told).collect()
     }
 
     /// What goes on now, for a line that is written over.
@@ -92,7 +123,6 @@ impl Teller {
                 let all = self.barrier_tasks();
                 if self.armed == all { one("arm", format!("{all} of {all} armed")) } else { Vec::new() }
             }
-            What::NotArmed { service, reason } => one("arm", self.paint.bad(&format!("{service}: {reason}"))),
             What::Disarmed { reason } => one("arm", format!("all disarmed, nothing was changed: {reason}")),
             What::LeftOut { service, .. } => one("arm", format!("going on without {service}")),
             What::Firing { instant_ms, after_height, remark } => {

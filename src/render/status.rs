@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::model::facts::Facts;
 use crate::model::inventory::Inventory;
 use crate::model::verdict::ChainVerdict;
+use crate::render::paint::Paint;
 
 mod block;
 mod rows;
@@ -21,7 +22,7 @@ pub fn status_text(
     width: usize,
     color: bool,
 ) -> String {
-    let paint = crate::render::paint::Paint { color };
+    let paint = Paint { color };
     let rows = rows::rows(verdicts, facts, inventory);
     let mut lines = Vec::new();
     for verdict in verdicts {

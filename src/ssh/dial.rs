@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use russh::client::{self, Handle};
-use russh::keys::{Algorithm, PublicKey};
+use russh::keys::Algorithm;
 use russh::{AlgorithmKind, Error, Preferred, cipher};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 
 use super::auth::{AuthFault, Desk};
 use super::error::{LinkError, LinkErrorKind};
-use super::gate::{Fault, Gate, Seen, key_types};
+use super::gate::{Fault, Gate, Seen, Shown, key_types};
 use super::known_hosts::Records;
 use super::link::Link;
 use super::settings::{Family, Settings, Way};
@@ -64,7 +64,7 @@ impl Dial<'_> {
             let (hold, stream) = self.stream().await?;
             enter("waiting for its sshd's greeting and key exchange");
             let gate = Gate::Check { settings: Arc::clone(self.settings), records: Box::new(self.records.clone()) };
-            let config = client_config(self.records, self.window);
+            let config = client_config(key_types(&self.records.types()), self.records, self.window);
             match client::connect_stream(config, stream, gate).await {
                 Ok(handle) => break Connection { handle, leash: hold },
                 Err(fault) if round < HANDSHAKES && is_cut_off(&fault) => round += 1,
@@ -78,7 +78,7 @@ impl Dial<'_> {
     }
 
     /// Looks at the key of one type that the host shows, and goes no further. `None`: it has none of this type.
-    pub async fn look(&self, kind: &Algorithm) -> Result<Option<PublicKey>, LinkError> {
+    pub async fn look(&self, kind: &Algorithm) -> Result<Option<Shown>, LinkError> {
         let seen = Seen::default();
         match timeout(self.settings.connect_timeout, self.glance(kind, &seen)).await {
             Ok(result) => result?,
@@ -88,11 +88,12 @@ impl Dial<'_> {
     }
 
     async fn glance(&self, kind: &Algorithm, seen: &Seen) -> Result<(), LinkError> {
-        let config = Arc::new(base_config(vec![kind.clone()], &[]));
+        let config = client_config(vec![kind.clone()], self.records, self.window);
         let mut round = 0;
         loop {
             let (_hold, stream) = self.stream().await?;
-            match client::connect_stream(Arc::clone(&config), stream, Gate::Look(Arc::clone(seen))).await {
+            let gate = Gate::Look { seen: Arc::clone(seen), records: Box::new(self.records.clone()) };
+            match client::connect_stream(Arc::clone(&config), stream, gate).await {
                 Err(fault) if round < HANDSHAKES && is_cut_off(&fault) => round += 1,
                 Err(Fault::Ssh(Error::UnknownKey | Error::NoCommonAlgo { kind: AlgorithmKind::Key, .. })) | Ok(_) => {
                     return Ok(());
@@ -182,15 +183,7 @@ async fn tcp_to(address: SocketAddr, bind: Option<&str>) -> io::Result<TcpStream
     socket.connect(address).await
 }
 
-fn client_config(records: &Records, window: u32) -> Arc<client::Config> {
-    let types = key_types(&records.types());
-    let certificates = if records.has_authority() { types.clone() } else { Vec::new() };
-    let mut config = base_config(types, &certificates);
-    config.window_size = window;
-    Arc::new(config)
-}
-
-fn base_config(types: Vec<Algorithm>, certificates: &[Algorithm]) -> client::Config {
+fn client_config(types: Vec<Algorithm>, records: &Records, window: u32) -> Arc<client::Config> {
     const CIPHERS: &[cipher::Name] = &[
         cipher::AES_128_GCM,
         cipher::AES_256_GCM,
@@ -198,17 +191,19 @@ fn base_config(types: Vec<Algorithm>, certificates: &[Algorithm]) -> client::Con
         cipher::AES_256_CTR,
         cipher::AES_128_CTR,
     ];
-    client::Config {
+    let certificates = if records.has_authority() { types.clone() } else { Vec::new() };
+    Arc::new(client::Config {
+        window_size: window,
         keepalive_interval: Some(Duration::from_secs(15)),
         keepalive_max: 3,
         preferred: Preferred {
             key: Cow::Owned(types),
-            host_key_certificates: Cow::Owned(certificates.to_vec()),
+            host_key_certificates: Cow::Owned(certificates),
             cipher: Cow::Borrowed(CIPHERS),
             ..Preferred::DEFAULT
         },
         ..client::Config::default()
-    }
+    })
 }
 
 fn overdue(settings: &Settings, stage: &str) -> LinkError {

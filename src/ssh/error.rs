@@ -29,6 +29,8 @@ pub enum LinkErrorKind {
     Overdue,
     /// More output than is kept: the outcome is unknown.
     TooMuch,
+    /// The operator stopped waiting for it: the outcome is unknown.
+    GivenUp,
 }
 
 /// A failed connection or command.
@@ -75,7 +77,8 @@ impl LinkError {
 
     /// Whether the command may have run, or may still run, on the host.
     pub const fn is_unknown(&self) -> bool {
-        matches!(self.kind, LinkErrorKind::Lost | LinkErrorKind::Overdue | LinkErrorKind::TooMuch)
+        use LinkErrorKind::{GivenUp, Lost, Overdue, TooMuch};
+        matches!(self.kind, Lost | Overdue | TooMuch | GivenUp)
     }
 }
 

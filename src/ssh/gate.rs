@@ -25,8 +25,17 @@ impl From<russh::Error> for Fault {
     }
 }
 
-/// Where a look at a host leaves the key it saw.
-pub type Seen = Arc<Mutex<Option<PublicKey>>>;
+/// One key that a host shows.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The key.
+    pub key: PublicKey,
+    /// What the records say about it.
+    pub verdict: Verdict,
+}
+
+/// Where a look at a host leaves what it saw.
+pub type Seen = Arc<Mutex<Option<Shown>>>;
 
 /// What is done with a host's key.
 pub enum Gate {
@@ -38,7 +47,12 @@ pub enum Gate {
         records: Box<Records>,
     },
     /// It is noted, and the connection ends there.
-    Look(Seen),
+    Look {
+        /// Where it is noted.
+        seen: Seen,
+        /// What is recorded.
+        records: Box<Records>,
+    },
 }
 
 impl client::Handler for Gate {
@@ -46,15 +60,13 @@ impl client::Handler for Gate {
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
         match self {
-            Self::Look(seen) => {
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown.public_key());
+            Self::Look { seen, records } => {
+                let shown = Shown { key: shown.public_key(), verdict: judge(records, shown) };
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
                 Ok(false)
             }
             Self::Check { settings, records } => {
-                let verdict = match shown.certificate() {
-                    Some(certificate) => records.check_certificate(certificate, now()),
-                    None => records.check(&shown.public_key()),
-                };
+                let verdict = judge(records, shown);
                 refusal(settings, &verdict, &shown.public_key()).map_or(Ok(true), |error| Err(Fault::Link(error)))
             }
         }
@@ -67,6 +79,14 @@ impl client::Handler for Gate {
             return Err(Fault::Link(LinkError::new(LinkErrorKind::Connect, message).hint("upgrade OpenSSH there")));
         }
         Ok(())
+    }
+}
+
+/// What the records say about what a host shows.
+fn judge(records: &Records, shown: &PublicKeyOrCertificate) -> Verdict {
+    match shown.certificate() {
+        Some(certificate) => records.check_certificate(certificate, now()),
+        None => records.check(&shown.public_key()),
     }
 }
 
@@ -86,7 +106,7 @@ fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey) -> Option<Li
     let trust = format!("fleet trust {}", settings.name);
     let error = |message: String, hint: String| Some(LinkError::new(LinkErrorKind::HostKey, message).hint(hint));
     match verdict {
-        Verdict::Trusted(_) => None,
+        Verdict::Trusted(_) | Verdict::Vouched(_) => None,
         Verdict::Unknown => {
             let files: Vec<String> = settings.known_hosts.iter().map(|file| file.display().to_string()).collect();
             let notes = [&[String::new()], &settings.notes[..]].concat().join("; ");
@@ -107,8 +127,9 @@ fn refusal(settings: &Settings, verdict: &Verdict, key: &PublicKey) -> Option<Li
 }
 
 fn list(recorded: &[Recorded]) -> String {
-    let mut text: Vec<String> = recorded.iter().map(|one| format!("{} at {}", one.algorithm, one.place)).collect();
-    if recorded.iter().all(|one| one.algorithm.clone().is_rsa()) {
+    let mut text: Vec<String> =
+        recorded.iter().map(|one| format!("{} at {}", one.key.algorithm(), one.place)).collect();
+    if recorded.iter().all(|one| one.key.algorithm().is_rsa()) {
         text.push("and fleet doesn't verify RSA host keys".into());
     }
     text.join(", ")

@@ -144,6 +144,9 @@ fn parse(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, Unreadable>
             None => Ok(key),
         };
     }
+    if passphrase.is_none() && text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        return Err(Unreadable::Locked);
+    }
     decode_secret_key(text, passphrase).map_err(|error| match error {
         russh::keys::Error::KeyIsEncrypted => Unreadable::Locked,
         russh::keys::Error::CouldNotReadKey => Unreadable::Bad("it isn't a private key".into()),

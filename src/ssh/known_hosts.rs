@@ -12,6 +12,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 use sha1::Sha1;
 
+pub mod edit;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -75,8 +76,10 @@ pub struct Subject {
 /// What the records say about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The key, or the authority that signed its certificate, is recorded here.
+    /// The key is recorded here.
     Trusted(Place),
+    /// The authority that signed its certificate is recorded here.
+    Vouched(Place),
     /// Nothing is recorded for this host.
     Unknown,
     /// Other keys are recorded for this host.
@@ -92,8 +95,8 @@ pub enum Verdict {
 pub struct Recorded {
     /// The line.
     pub place: Place,
-    /// The key's type.
-    pub algorithm: Algorithm,
+    /// The key.
+    pub key: PublicKey,
 }
 
 impl KnownHosts {
@@ -142,10 +145,11 @@ impl Records {
         self.exact.iter().chain(&self.bare).filter(move |entry| entry.marker == marker)
     }
 
-    /// The recorded key types, each once: the host is asked for these first.
+    /// The types of the recorded keys that still hold, each once: the host is asked for these first.
     pub fn types(&self) -> Vec<Algorithm> {
         let mut types: Vec<Algorithm> = Vec::new();
-        for entry in self.marked(Marker::Key) {
+        let holds = |entry: &&Entry| self.revoked(&[entry.key.key_data()]).is_none();
+        for entry in self.marked(Marker::Key).filter(holds) {
             if !types.contains(&entry.key.algorithm()) {
                 types.push(entry.key.algorithm());
             }
@@ -181,7 +185,7 @@ impl Records {
         }
         let signer = self.marked(Marker::Authority).find(|entry| entry.key.key_data() == authority);
         let flaw = match signer.map(|entry| (entry, flaw(certificate, &self.subject.name, now))) {
-            Some((entry, None)) => return Verdict::Trusted(entry.place.clone()),
+            Some((entry, None)) => return Verdict::Vouched(entry.place.clone()),
             Some((_, flaw)) => flaw,
             None => None,
         };
@@ -213,7 +217,7 @@ impl Subject {
 
 impl Entry {
     fn recorded(&self) -> Recorded {
-        Recorded { place: self.place.clone(), algorithm: self.key.algorithm() }
+        Recorded { place: self.place.clone(), key: self.key.clone() }
     }
 }
 
@@ -246,34 +250,42 @@ fn flaw(certificate: &Certificate, name: &str, now: u64) -> Option<String> {
     }
 }
 
+const BLANK: [char; 2] = [' ', '\t'];
+
 type Line<'a> = (Marker, &'a str, PublicKey);
 
 /// One line; `None` for an empty one or a comment.
 fn parse(line: &str) -> Result<Option<Line<'_>>, String> {
-    let blank = [' ', '\t'];
     let mut rest = line.trim_matches(['\r', ' ', '\t']);
     if rest.is_empty() || rest.starts_with('#') {
         return Ok(None);
     }
+    let marker = match rest.strip_prefix('@') {
+        None => Marker::Key,
+        Some(_) => marker(&mut rest)?,
+    };
     let mut word = || {
-        let (word, tail) = rest.split_once(blank).unwrap_or((rest, ""));
-        rest = tail.trim_start_matches(blank);
+        let (word, tail) = rest.split_once(BLANK).unwrap_or((rest, ""));
+        rest = tail.trim_start_matches(BLANK);
         word
     };
-    let first = word();
-    let (marker, names) = match first {
-        "@cert-authority" => (Marker::Authority, word()),
-        "@revoked" => (Marker::Revoked, word()),
-        marker if marker.starts_with('@') => return Err(format!("unknown marker {marker}")),
-        names => (Marker::Key, names),
-    };
-    if names.starts_with('@') {
-        return Err("more than one marker".into());
-    }
+    let names = word();
     let (kind, blob) = (word(), word());
     let key = PublicKey::from_openssh(&format!("{kind} {blob}"))
         .map_err(|error| format!("no key can be read from it ({error})"))?;
     Ok(Some((marker, names, key)))
+}
+
+/// Takes the marker off `rest`. As with OpenSSH it ends at the line's first space, at a tab only where there is none.
+fn marker(rest: &mut &str) -> Result<Marker, String> {
+    let (word, tail) = rest.split_once(' ').or_else(|| rest.split_once('\t')).unwrap_or((rest, ""));
+    let marker = match word {
+        "@cert-authority" => Marker::Authority,
+        "@revoked" => Marker::Revoked,
+        word => return Err(format!("unknown marker {word}")),
+    };
+    *rest = tail.trim_start_matches(BLANK);
+    if rest.starts_with('@') { Err("more than one marker".into()) } else { Ok(marker) }
 }
 
 /// HMAC-SHA1 of `name` under `salt`, which is how names are hashed.

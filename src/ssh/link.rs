@@ -1,5 +1,7 @@
 //! One connection to one host.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +113,17 @@ impl Link {
 
     /// Runs `command` with `stdin` and returns all it writes, up to 64 MiB.
     pub async fn run(self: &Arc<Self>, command: &str, stdin: &[u8], bound: Duration) -> Result<Output, LinkError> {
+        self.run_until(command, stdin, bound, pending()).await
+    }
+
+    /// The same, given up when `stop` comes.
+    pub async fn run_until(
+        self: &Arc<Self>,
+        command: &str,
+        stdin: &[u8],
+        bound: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Output, LinkError> {
         let mut remote = self.open(command).await?;
         let input = remote.input();
         let data = Bytes::copy_from_slice(stdin);
@@ -119,14 +132,15 @@ impl Link {
             if input.write(data).await.is_ok() {
                 let _ = input.eof().await;
             }
-            std::future::pending::<std::convert::Infallible>().await
+            pending::<Infallible>().await
         };
         let mut partial = Partial::default();
         let end = tokio::select! {
-            end = timeout(bound, collect(&mut remote, &mut partial)) => end,
+            end = timeout(bound, collect(&mut remote, &mut partial)) => end.map_or(End::Overdue(bound), End::Came),
+            () = stop => End::GivenUp,
             never = feed => match never {},
         };
-        finish(end.ok(), partial, bound)
+        finish(end, partial)
     }
 
     /// Connects from the host to `host:port`.
@@ -166,24 +180,34 @@ impl Link {
     }
 }
 
-/// Turns the end of a command into its output; `None` means that it didn't end in time.
-pub(super) fn finish(end: Option<Event>, partial: Partial, bound: Duration) -> Result<Output, LinkError> {
-    let unknown = |kind, message: String| {
-        LinkError::new(kind, message).hint("look at the host: what was sent may have been carried out")
-    };
-    let error = match end {
-        Some(Event::Exit(exit)) => {
+/// How the wait for a command ended.
+enum End {
+    /// By this last event.
+    Came(Event),
+    /// It took longer than this.
+    Overdue(Duration),
+    /// The operator wouldn't wait.
+    GivenUp,
+}
+
+/// Turns the end of a command into its output.
+fn finish(end: End, partial: Partial) -> Result<Output, LinkError> {
+    use LinkErrorKind::{GivenUp, Lost, Overdue, TooMuch};
+    let (kind, message) = match end {
+        End::Came(Event::Exit(exit)) => {
             return Ok(Output { stdout: partial.stdout, stderr: partial.stderr, exit });
         }
-        Some(Event::TooMuch) => unknown(LinkErrorKind::TooMuch, "more than 64 MiB of output".into()),
-        Some(_) => unknown(LinkErrorKind::Lost, "link died after the command was sent".into()),
-        None => unknown(LinkErrorKind::Overdue, format!("still running after {} s", bound.as_secs_f64())),
+        End::Came(Event::TooMuch) => (TooMuch, "more than 64 MiB of output".into()),
+        End::Came(_) => (Lost, "the link died after the command was sent".into()),
+        End::Overdue(bound) => (Overdue, format!("still running after {} s", bound.as_secs_f64())),
+        End::GivenUp => (GivenUp, "interrupted while it ran".into()),
     };
-    Err(error.partial(partial))
+    let hint = "look at the host: what was sent may have been carried out";
+    Err(LinkError::new(kind, message).hint(hint).partial(partial))
 }
 
 /// Reads until the command ends; what it wrote is left in `partial`, also when this is given up.
-pub(super) async fn collect(remote: &mut Remote, partial: &mut Partial) -> Event {
+async fn collect(remote: &mut Remote, partial: &mut Partial) -> Event {
     loop {
         match remote.next().await {
             Event::Stdout(data) => partial.stdout.extend_from_slice(&data),

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
-use russh::keys::PublicKey;
 use tokio::sync::Semaphore;
 
 use crate::model::inventory::{Address, Inventory, Jump, SshOptions};
@@ -18,12 +17,15 @@ use super::auth::{AuthFault, Desk};
 use super::config::{self, SshConfig};
 use super::dial::Dial;
 use super::error::{LinkError, LinkErrorKind};
-use super::gate::key_types;
 use super::hop::Hop;
 use super::keys::Keyring;
 use super::known_hosts::{KnownHosts, Records};
 use super::link::{Flow, Link};
 use super::settings::{Settings, Setup, Way};
+
+mod look;
+
+pub use look::Look;
 
 /// Connects at once, all hosts together.
 const DIALING: usize = 64;
@@ -52,13 +54,30 @@ struct Inner {
 
 type Attempt = Shared<BoxFuture<'static, Result<Arc<Link>, LinkError>>>;
 
-/// An end of a shared connection.
+/// An end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Node {
+pub enum Node {
     /// A host of the inventory.
     Host(String),
-    /// A jump host outside of it, with the keys and records of the host behind it.
-    Hop { hop: Hop, identity: Vec<PathBuf>, known_hosts: Vec<PathBuf> },
+    /// A jump host outside of it.
+    Hop {
+        /// Where it is.
+        hop: Hop,
+        /// The keys of the host behind it.
+        identity: Vec<PathBuf>,
+        /// The records of the host behind it.
+        known_hosts: Vec<PathBuf>,
+    },
+}
+
+impl Node {
+    /// The host's name in the inventory, or the jump host's own.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Host(name) => name,
+            Self::Hop { hop, .. } => &hop.host,
+        }
+    }
 }
 
 /// What must be known before a host is connected to.
@@ -109,20 +128,6 @@ impl Links {
     /// How `host` is reached, and what is recorded about its keys; nothing is sent to it.
     pub async fn prepare(&self, host: &str) -> Result<Prepared, LinkError> {
         self.0.prepare(&Node::Host(host.to_owned())).await
-    }
-
-    /// The keys `host` shows, one of each type fleet verifies, without logging in.
-    pub async fn look(&self, host: &str) -> Result<(Prepared, Vec<PublicKey>), LinkError> {
-        let prepared = self.prepare(host).await?;
-        let via = self.0.via(&prepared, Flow::Drained, 0).await?;
-        let mut keys = Vec::new();
-        for kind in key_types(&[]) {
-            let _turn = self.0.dialing.acquire().await;
-            let Prepared { settings, records, .. } = &prepared;
-            let dial = Dial { settings, records, via: via.as_ref(), window: WINDOW };
-            keys.extend(dial.look(&kind).await?);
-        }
-        Ok((prepared, keys))
     }
 
     /// Forgets the records of host keys, after some were written.
@@ -185,10 +190,7 @@ impl Inner {
         depth: usize,
     ) -> Result<Option<Arc<Link>>, LinkError> {
         let Some(node) = prepared.next.clone() else { return Ok(None) };
-        let name = match &node {
-            Node::Host(name) => name.clone(),
-            Node::Hop { hop, .. } => hop.host.clone(),
-        };
+        let (name, outside) = (node.name().to_owned(), matches!(node, Node::Hop { .. }));
         let fail = |what: &str| LinkError::new(LinkErrorKind::Config, format!("jump host {name}: {what}"));
         if depth >= DEPTH {
             return Err(fail("the jump hosts go round in a circle").hint("set jump = \"none\" for the first of them"));
@@ -202,8 +204,12 @@ impl Inner {
         match tokio::time::timeout(JUMP, opening).await {
             Ok(Ok(link)) => Ok(Some(link)),
             Ok(Err(error)) => {
-                let message = format!("{} is reached through {name}: {}", prepared.settings.name, error.message);
-                Err(LinkError { message, ..error })
+                let host = &prepared.settings.name;
+                let message = format!("{host} is reached through {name}: {}", error.message);
+                // Only a host of the inventory can be named to `fleet trust`, which looks at the whole way.
+                let trust = |hint: String| hint.replace(&format!("trust {name}"), &format!("trust {host}"));
+                let hint = if outside { error.hint.map(trust) } else { error.hint };
+                Err(LinkError { message, hint, ..error })
             }
             Err(_) => Err(fail("it didn't come up in 180 s").hint("set jump = \"none\" for the jump host itself")),
         }

@@ -17,6 +17,7 @@ mod keys;
 pub mod known_hosts;
 mod link;
 mod links;
+pub mod record;
 mod scripts;
 mod settings;
 pub mod shell;
@@ -25,7 +26,8 @@ pub mod transport;
 
 pub use channel::{Event, Exit, Input, Remote, Tunnel};
 pub use error::{LinkError, LinkErrorKind, Partial};
+pub use gate::Shown;
 pub use hop::Hop;
 pub use link::{Link, Output};
-pub use links::{Links, Prepared};
+pub use links::{Links, Look, Node, Prepared};
 pub use settings::{Family, Identity, Settings, Setup, Way};

@@ -55,9 +55,35 @@ pub async fn run_script(
     args: &[&str],
     bound: Duration,
 ) -> Result<Output, LinkError> {
+    run_script_until(link, r#become, script, args, bound, std::future::pending()).await
+}
+
+/// The same, given up when `stop` comes.
+pub async fn run_script_until(
+    link: &Arc<Link>,
+    r#become: Become,
+    script: &str,
+    args: &[&str],
+    bound: Duration,
+    stop: impl Future<Output = ()>,
+) -> Result<Output, LinkError> {
     let framed = Framed::new(r#become, script, args)?;
-    let output = link.run(framed.command, framed.text.as_bytes(), bound).await?;
-    unframe(link.name(), &framed, &output)
+    match link.run_until(framed.command, framed.text.as_bytes(), bound, stop).await {
+        Ok(output) => unframe(link.name(), &framed, &output),
+        Err(error) => settle(link.name(), &framed, error),
+    }
+}
+
+/// A link that broke off: past the end mark the outcome is known all the same; else only what the script itself wrote
+/// is kept.
+fn settle(host: &str, framed: &Framed, mut error: LinkError) -> Result<Output, LinkError> {
+    let Some(Partial { stdout, stderr }) = error.partial.take() else { return Err(error) };
+    let output = Output { stdout, stderr, exit: Exit::Code(0) };
+    match unframe(host, framed, &output) {
+        Ok(whole) => Ok(whole),
+        Err(LinkError { partial: Some(inside), .. }) => Err(error.partial(inside)),
+        Err(_) => Err(error.partial(Partial { stdout: Vec::new(), stderr: output.stderr })),
+    }
 }
 
 /// What stands between the marks; no end mark means that nobody knows what came of it.
@@ -71,7 +97,7 @@ fn unframe(host: &str, framed: &Framed, output: &Output) -> Result<Output, LinkE
     };
     let body = &output.stdout[from..];
     let mark = format!("\n{} ", framed.end);
-    let Some(at) = find(body, mark.as_bytes()) else {
+    let Some(at) = body.windows(mark.len()).rposition(|window| window == mark.as_bytes()) else {
         let message = format!("{host}: the script broke off");
         return Err(LinkError::new(LinkErrorKind::Lost, message).partial(Partial { stdout: body.to_vec(), stderr }));
     };
@@ -193,6 +219,23 @@ mod tests {
         let error = unframe("h", &framed, &output(&format!("{}\none\n", framed.begin))).unwrap_err();
         assert_eq!(error.kind, LinkErrorKind::Lost);
         assert_eq!(error.partial.unwrap().stdout, b"one\n");
+    }
+
+    #[test]
+    fn a_link_that_dies_leaves_what_the_script_wrote_and_nothing_else() {
+        let framed = Framed::new(Become::None, "true", &[]).unwrap();
+        let died = |stdout: String, stderr: String| {
+            let partial = Partial { stdout: stdout.into(), stderr: stderr.into() };
+            settle("h", &framed, LinkError::new(LinkErrorKind::Lost, "died").partial(partial))
+        };
+        let begun = format!("banner\n{}\none\n", framed.begin);
+        let error = died(begun.clone(), format!("noise\n{}\nerr\n", framed.begin)).unwrap_err();
+        assert_eq!((error.message.as_str(), error.is_unknown()), ("died", true));
+        assert_eq!(error.partial.unwrap(), Partial { stdout: b"one\n".into(), stderr: b"err\n".into() });
+        let early = died("banner\n".into(), "noise\n".into()).unwrap_err();
+        assert_eq!(early.partial.unwrap(), Partial { stdout: Vec::new(), stderr: b"noise\n".into() });
+        let whole = died(format!("{begun}\n{} 5\n", framed.end), String::new()).unwrap();
+        assert_eq!((whole.stdout.as_slice(), whole.exit), (&b"one\n"[..], Exit::Code(5)));
     }
 
     #[test]

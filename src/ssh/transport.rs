@@ -178,8 +178,8 @@ fn target_args(target: &Target) -> [&str; 4] {
 #[async_trait]
 impl Transport for SshTransport {
     async fn lock(&self, host: &str, claim: &Claim) -> Result<Grant, Fault> {
-        let ttl = claim.ttl_s.to_string();
-        let args = [&*claim.run, &*one_line(&claim.owner), &*one_line(&claim.reason), &*claim.digest, &*ttl];
+        let (ttl, renews) = (claim.ttl_s.to_string(), claim.renews.map_or_else(String::new, |epoch| epoch.to_string()));
+        let args = [&*claim.run, &*one_line(&claim.owner), &*one_line(&claim.reason), &*claim.digest, &*ttl, &*renews];
         let text = self.script(host, scripts::LOCK, &args, PROBE).await?;
         if let Some(epoch) = answer::value(&text, "epoch").and_then(|epoch| epoch.parse().ok()) {
             let taken_over = answer::value(&text, "taken_over").map(Into::into);
@@ -259,7 +259,6 @@ impl From<LinkError> for Fault {
             LinkErrorKind::Privilege => FaultKind::Privilege,
             _ => FaultKind::Link,
         };
-        let sent = matches!(error.kind, LinkErrorKind::Lost | LinkErrorKind::Overdue | LinkErrorKind::TooMuch);
-        Self { kind, sent, reason: error.message, hint: error.hint }
+        Self { kind, sent: error.is_unknown(), reason: error.message, hint: error.hint }
     }
 }

@@ -26,6 +26,7 @@ fn target(service: &ServiceId, power: Option<u64>) -> Target {
         chain_id: "virtengine-1".into(),
         address: power.map(|_| "AB".repeat(20)),
         power,
+        seen: true,
     }
 }
 

@@ -56,7 +56,7 @@ fn a_silent_host_whose_vote_is_seen_is_online() {
 #[test]
 fn a_silent_host_of_unknown_address_counts_as_foreign_and_is_named() {
     let mut world = healthy(&[60, 40], &[]).silent("val-2").stuck(&[1]);
-    world.known.clear();
+    world.known.addresses.clear();
     let verdict = world.verdict();
     assert_eq!((verdict.foreign_total, verdict.power_online), (40, 60));
     assert_eq!(verdict.missing[0].who, Member::Foreign(address("val", 2)));

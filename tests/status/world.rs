@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleet::chain::verdict::{Identities, diagnose};
+use fleet::chain::verdict::diagnose;
 use fleet::model::facts::*;
 use fleet::model::inventory::*;
 use fleet::model::verdict::ChainVerdict;
@@ -16,7 +16,7 @@ pub struct World {
     pub inventory: Inventory,
     pub facts: Facts,
     pub earlier: Option<Facts>,
-    pub known: Identities,
+    pub known: Known,
 }
 
 /// `val-1` … with these powers, `sentry-1` and `sentry-2`, and foreign validators, all well: the last block is 2 s
@@ -40,7 +40,7 @@ pub fn healthy(powers: &[u64], foreign: &[u64]) -> World {
         groups: BTreeMap::new(),
         foreign: BTreeMap::new(),
     };
-    World { inventory, facts, earlier: None, known: Identities::new() }
+    World { inventory, facts, earlier: None, known: Known::default() }
 }
 
 impl World {
@@ -115,7 +115,7 @@ impl World {
     /// The host gives no answer; its address is known from earlier.
     pub fn silent(mut self, host: &str) -> Self {
         if let KeyFacts::Present { address, .. } = self.node(host).key.clone() {
-            self.known.insert(host.into(), address);
+            self.known.addresses.insert(host.into(), address);
         }
         let reason = "no answer in 5 s: ssh 10.0.0.13:22 timed out".to_string();
         self.facts.hosts.insert(host.into(), HostFacts::Silent(Silence { reason, hint: None }));

@@ -44,6 +44,7 @@ impl<'a> View<'a> {
         facts: &'a Facts,
         earlier: Option<&'a Facts>,
         addresses: &'a Identities,
+        known: Option<&'a ValidatorSet>,
     ) -> Self {
         let mut nodes: Vec<_> =
             services(inventory, chain).map(|service| Node::new(service, chain, facts, addresses)).collect();
@@ -54,7 +55,7 @@ impl<'a> View<'a> {
         let before: Vec<_> = earlier
             .map(|earlier| services(inventory, chain).map(|one| Node::new(one, chain, earlier, addresses)).collect())
             .unwrap_or_default();
-        let set = newest_set(&nodes).or_else(|| newest_set(&before));
+        let set = newest_set(&nodes).or_else(|| newest_set(&before)).or(known);
         let total = set.map_or(0, quorum::total);
         Self {
             chain,

@@ -15,11 +15,11 @@ lease_remaining "$run"
 [ "$remaining" -gt 0 ] || refuse "the lease of this run has expired"
 
 if [ "$expect" = stopped ]; then
-    case $(systemctl show "$unit" --property=ActiveState --value) in
-    inactive | failed) ;;
+    seen=$(unit_facts "$unit" "$home" "$db_dir" "")
+    case $seen in
+    *unit.ActiveState=inactive* | *unit.ActiveState=failed*) ;;
     *) refuse "the unit is not stopped" ;;
     esac
-    seen=$(unit_facts "$unit" "$home" "$db_dir" "")
     case $seen in *process=*) refuse "a process of $home still runs" ;; esac
     case $seen in *database.locked=1*) refuse "a process holds the database" ;; esac
 fi
@@ -34,9 +34,11 @@ start)
         tries=0
         while [ "$tries" -lt $((seconds * 20)) ]; do
             tries=$((tries + 1))
-            shown=$(systemctl show "$unit" --property=MainPID,ActiveState,Job)
-            case $shown in *ActiveState=failed*) break ;; esac
-            case $shown in *MainPID=0*) sleep 0.05 ;; *) break ;; esac
+            case $(systemctl show "$unit" --property=MainPID,ActiveState) in
+            *ActiveState=failed*) break ;;
+            *MainPID=0*) sleep 0.05 ;;
+            *) break ;;
+            esac
         done
     fi
     ;;

@@ -58,7 +58,8 @@ if [ "$kill_after" -gt 0 ]; then
 fi
 systemctl stop "$unit" </dev/null >/dev/null 2>&1
 code=$?
-[ "$kill_after" -gt 0 ] && kill "$killer" 2>/dev/null
+# It ignores what we ignore; left alive it would kill the node that is started next.
+[ "$kill_after" -gt 0 ] && kill -KILL "$killer" 2>/dev/null
 note_end "$step" "$epoch" "$code"
 [ "$code" = 0 ] || echo "refused=systemctl stop $unit: exit $code"
 unit_facts "$unit" "$home" "$db_dir" "$state_file"

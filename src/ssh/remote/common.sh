@@ -4,7 +4,9 @@ leases=$base/run/fleet
 records=$base/var/lib/fleet
 locks=$records/lock
 LC_ALL=C
-export LC_ALL
+# systemd's times are then in one zone, whatever the host's is.
+TZ=UTC
+export LC_ALL TZ
 umask 077
 
 # The greatest epoch that was ever claimed here, in $top.
@@ -81,9 +83,14 @@ under_way() {
 
 # What can be seen of a unit $1, the processes of home $2 and the locks on databases in $3, signer state in $4.
 unit_facts() {
-    systemctl show "$1" --timestamp=us --property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Restart,KillMode,Result,ExecMainStatus,Job,ControlGroup,ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,ActiveExitTimestamp,InactiveEnterTimestamp 2>/dev/null |
-        while IFS= read -r line; do echo "unit.$line"; done
-    group=$(systemctl show "$1" --property=ControlGroup --value 2>/dev/null)
+    shown=$(systemctl show "$1" --timestamp=us --property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Restart,KillMode,Result,ExecMainStatus,Job,ControlGroup,ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,ActiveExitTimestamp,InactiveEnterTimestamp 2>/dev/null)
+    group=
+    while IFS= read -r line; do
+        echo "unit.$line"
+        case $line in ControlGroup=*) group=${line#*=} ;; esac
+    done <<SHOWN
+$shown
+SHOWN
     unit_processes "$1" "$group" "$2"
     database_lock "$3"
     signer_state "$4"
@@ -150,12 +157,12 @@ show_process() {
 # Whether any LOCK file of the databases is locked by someone.
 database_lock() {
     [ -n "$1" ] && [ -d "$1" ] || return 0
-    for file in "$1"/*.db/LOCK; do
-        [ -e "$file" ] || continue
-        inode=$(stat -c %i "$file" 2>/dev/null) || continue
-        grep -q ":$inode " /proc/locks 2>/dev/null && echo "database.locked=1" && return 0
+    locked=0
+    held=$(cat /proc/locks 2>/dev/null)
+    for inode in $(stat -c %i "$1"/*.db/LOCK 2>/dev/null); do
+        case $held in *":$inode "*) locked=1 ;; esac
     done
-    echo "database.locked=0"
+    echo "database.locked=$locked"
 }
 
 # What the signer last signed.

@@ -1,5 +1,5 @@
-# Takes or renews this host's lock: RUN OWNER REASON DIGEST TTL.
-run=$1 owner=$2 reason=$3 digest=$4 ttl=$5
+# Takes or renews this host's lock: RUN OWNER REASON DIGEST TTL RENEWS. With RENEWS only the lock of that epoch.
+run=$1 owner=$2 reason=$3 digest=$4 ttl=$5 renews=$6
 mkdir -p "$locks" "$leases" || { echo "error=cannot make $locks"; exit 1; }
 
 write_lease() {
@@ -25,6 +25,7 @@ prune() {
     :
 }
 
+[ -n "$renews" ] && fenced "$run" "$renews" && { echo "error=the lock was lost"; exit 1; }
 attempt=0
 while [ "$attempt" -lt 5 ]; do
     attempt=$((attempt + 1))

@@ -1,8 +1,8 @@
 //! A real `sshd` on a loopback port, with its own keys and configuration, for tests of the SSH layer.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -30,6 +30,13 @@ pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
     run("ssh-keygen", &["-q", "-t", kind, "-N", passphrase, "-C", "test", "-f", path.to_str().unwrap()]);
 }
 
+/// Writes a program.
+pub fn executable(path: &Path, text: &str) -> String {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
 /// A loopback port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
@@ -49,27 +56,42 @@ pub struct Sshd {
 
 /// The words that sshd's configuration is made of.
 pub struct Options<'a> {
-    pub listen: &'a str,
+    pub listen: &'a [&'a str],
     pub host_keys: &'a [&'a str],
     pub extra: &'a str,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { listen: "127.0.0.1", host_keys: &["ed25519"], extra: "" }
+        Self { listen: &["127.0.0.1"], host_keys: &["ed25519"], extra: "" }
     }
 }
 
 impl Sshd {
     /// Starts one that lets in the key `client` (made beside its own keys).
     pub fn start(options: &Options<'_>) -> Self {
+        Self::serve(Self::keys(options), options)
+    }
+
+    /// A folder with all keys.
+    pub fn keys(options: &Options<'_>) -> TempDir {
         let dir = TempDir::new().unwrap();
         keygen(&dir.path().join("client"), "ed25519", "");
         for kind in options.host_keys {
             keygen(&dir.path().join(format!("host_{kind}")), kind, "");
         }
         std::fs::copy(dir.path().join("client.pub"), dir.path().join("authorized_keys")).unwrap();
-        Self::serve(dir, options)
+        dir
+    }
+
+    /// Starts one that runs the shell script `text` for every login, shows it as its banner too, and is trusted.
+    pub fn forcing(text: &str) -> Self {
+        let dir = Self::keys(&Options::default());
+        let script = executable(&dir.path().join("forced"), text);
+        let extra = format!("ForceCommand {script}\nBanner {script}");
+        let sshd = Self::serve(dir, &Options { extra: &extra, ..Options::default() });
+        sshd.trust();
+        sshd
     }
 
     /// Starts one on the keys that lie in `dir`.
@@ -77,12 +99,13 @@ impl Sshd {
         assert!(Path::new(SSHD).exists(), "{SSHD} is needed for this test: apt-get install openssh-server");
         let port = free_port();
         let at = dir.path().display();
+        let listen: String = options.listen.iter().map(|address| format!("ListenAddress {address}\n")).collect();
         let keys: String = options.host_keys.iter().map(|kind| format!("HostKey {at}/host_{kind}\n")).collect();
         let config = format!(
-            "ListenAddress {}\nPort {port}\n{keys}AuthorizedKeysFile {at}/authorized_keys\nPidFile {at}/pid\n\
+            "Port {port}\n{listen}{keys}AuthorizedKeysFile {at}/authorized_keys\nPidFile {at}/pid\n\
              UsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\n{}\n",
-            options.listen, options.extra
+            options.extra
         );
         std::fs::write(dir.path().join("sshd_config"), config).unwrap();
         if login() == "root" {
@@ -98,7 +121,7 @@ impl Sshd {
             .spawn()
             .unwrap();
         let sshd = Self { dir, port, child };
-        sshd.wait(options.listen);
+        sshd.wait(options.listen[0]);
         sshd
     }
 

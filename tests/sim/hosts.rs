@@ -1,5 +1,4 @@
 //! Simulated hosts behave as real ones for a real `ssh`, and leave nothing behind.
-#![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -246,7 +245,7 @@ fn nothing_is_left_when_the_parent_is_killed() {
         std::thread::sleep(Duration::from_secs(60));
     }
     let mut parent = Command::new(std::env::current_exe().unwrap());
-    parent.args(["--exact", "nothing_is_left_when_the_parent_is_killed", "--nocapture"]).env(PARENT, "1");
+    parent.args(["--exact", "hosts::nothing_is_left_when_the_parent_is_killed", "--nocapture"]).env(PARENT, "1");
     let mut parent = parent.stdout(Stdio::piped()).spawn().unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(parent.stdout.take().unwrap()));
     let dir = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("dir=").map(PathBuf::from)).unwrap();

@@ -1,0 +1,10 @@
+//! The engine against scripted hosts, with a paused clock.
+#![allow(clippy::unwrap_used, clippy::too_many_lines)] // clippy takes only the functions marked #[test] for tests
+
+mod arming;
+mod outcomes;
+mod plans;
+mod resume;
+mod runs;
+mod waits;
+mod world;

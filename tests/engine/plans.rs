@@ -1,0 +1,94 @@
+//! Plans for the scripted hosts.
+
+use fleet::model::inventory::{NODE, ServiceId};
+use fleet::model::plan::{
+    Action, Agreement, AllowMissing, Check, FORMAT, Instant, Needs, Operation, Order, Plan, PowerView, Shape, Stage,
+    Step, Target, Task,
+};
+
+use crate::world::{NODES, address};
+
+pub fn service(host: &str) -> ServiceId {
+    ServiceId { host: host.into(), service: NODE.into() }
+}
+
+fn target(host: &str, power: u64) -> Target {
+    Target {
+        service: service(host),
+        unit: "node.service".into(),
+        home: "/home".into(),
+        db_dir: "/home/data".into(),
+        state_file: "/home/data/state".into(),
+        rpc: Some("127.0.0.1:26657".into()),
+        chain_id: "c-1".into(),
+        address: (power > 0).then(|| address(host)),
+        power: Some(power),
+        seen: true,
+    }
+}
+
+fn step(expect: Check, action: Action, verify: Check, timeout_ms: u64) -> Step {
+    Step { expect, action, verify, timeout_ms }
+}
+
+fn stage(name: &str, shape: Shape, needs: Needs, hosts: &[&str], step: &Step) -> Stage {
+    Stage {
+        name: name.into(),
+        shape,
+        needs,
+        timeout_ms: step.timeout_ms * 2,
+        not_before_ms: None,
+        safe_point: matches!(name, "halt" | "connected" | "blocks"),
+        tasks: hosts.iter().map(|host| Task { service: service(host), steps: vec![step.clone()] }).collect(),
+    }
+}
+
+/// A coordinated restart at this instant.
+pub fn restart(instant: Instant) -> Plan {
+    let all: Vec<&str> = NODES.iter().map(|(host, _)| *host).collect();
+    let look = |verify, timeout_ms| step(Check::Nothing, Action::Observe, verify, timeout_ms);
+    let stop = step(Check::Nothing, Action::Stop { kill_after_ms: None }, Check::Stopped, 90_000);
+    let start = step(Check::Stopped, Action::Start, Check::Alive, 30_000);
+    let ranked = Shape::Ranked(Order::AsPlanned);
+    Plan {
+        format: FORMAT,
+        operation: Operation::CoordinatedRestart,
+        chain: "c".into(),
+        chain_id: "c-1".into(),
+        targets: NODES.iter().map(|(host, power)| (service(host).to_string(), target(host, *power))).collect(),
+        power: PowerView {
+            total: 40,
+            quorum: 27,
+            planned: 40,
+            ours_elsewhere: 0,
+            foreign: 0,
+            source: "the chain".into(),
+        },
+        stages: vec![
+            stage("halt", Shape::Barrier(instant), Needs::All, &all, &stop),
+            stage("verify", Shape::Parallel, Needs::All, &all, &look(Check::Stopped, 15_000)),
+            stage("sentries", ranked.clone(), Needs::AtLeast(1), &all[..1], &start),
+            stage("validators", ranked, Needs::Power(27), &all[1..], &start),
+            stage("connected", Shape::Parallel, Needs::Power(27), &all, &look(Check::Connected, 60_000)),
+            stage("blocks", Shape::Parallel, Needs::AtLeast(2), &all, &look(Check::NewBlock, 120_000)),
+        ],
+        notices: Vec::new(),
+        accepted: Vec::new(),
+        left_out: Vec::new(),
+        allow_missing: AllowMissing::default(),
+        agreement: Agreement::default(),
+        block_time_ms: 6000,
+    }
+}
+
+pub fn now() -> Plan {
+    restart(Instant::Now)
+}
+
+/// The stop alone.
+pub fn halt() -> Plan {
+    let mut plan = now();
+    plan.operation = Operation::Halt;
+    plan.stages.truncate(2);
+    plan
+}

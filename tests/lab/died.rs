@@ -1,0 +1,58 @@
+//! A fleet that is killed under way, and `resume`.
+
+use serde_json::Value;
+
+use crate::controller::Controller;
+use crate::lab::Lab;
+
+/// Kills fleet once its journal holds such an event, and resumes.
+fn killed_and_resumed(what: &str, is: impl Fn(&Value) -> bool) {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let before = lab.units(&["val-1", "val-2", "val-3", "val-4", "val-5", "val-7", "sentry-1", "sentry-2"]);
+    let running = fleet.start_restart(&[]);
+    fleet.wait_for_event(what, is);
+    let said = running.kill();
+    assert!(!fleet.events().iter().any(|event| event["event"] == "run_ended"), "it was over already: {said}");
+    fleet.fleet(&["resume", "--yes"]).exits(0);
+    lab.wait_until_all_sign_again();
+    lab.assert_started_anew(&before);
+    assert_eq!(lab.locked(), [""; 0]);
+    fleet.fleet(&["resume", "--yes"]).exits(2);
+}
+
+#[test]
+fn killed_right_after_the_stop_was_fired_it_is_resumed() {
+    killed_and_resumed("the stop", |event| event["event"] == "firing");
+}
+
+#[test]
+fn killed_during_the_starts_it_is_resumed() {
+    killed_and_resumed("the start of the validators", |event| {
+        event["event"] == "stage_started" && event["name"] == "validators"
+    });
+}
+
+#[test]
+fn killed_before_the_stop_it_has_changed_nothing() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let before = lab.units(&[]);
+    let at = jiff::Timestamp::now() + jiff::Span::new().seconds(60);
+    let running = fleet.start_restart(&["--at", &at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()]);
+    fleet.wait_for_event("an armed host", |event| event["event"] == "armed");
+    running.kill();
+    fleet.fleet(&["resume", "--yes"]).exits(2).says("no unfinished run");
+    let locked = lab.locked();
+    assert!(locked.contains(&"val-1".to_owned()), "its locks run out by themselves: {locked:?}");
+    let mut now = lab.units(&[]);
+    now.retain(|name, _| before.contains_key(name));
+    assert_eq!(now, before);
+    let run = fleet.events().iter().find_map(|event| event["run"].as_str().map(ToOwned::to_owned)).unwrap();
+    fleet.fleet(&["lock", "show"]).says(&run).says("tester@");
+    Controller::new(&lab, &[]).restart(&[]).exits(75).says("tester@");
+    fleet.fleet(&["unlock", "chain:virtengine", "--run", &run, "--yes"]).exits(0);
+    lab.assert_untouched(&before);
+    Controller::new(&lab, &[]).restart(&[]).exits(0);
+    lab.wait_until_all_sign_again();
+}

@@ -1,0 +1,74 @@
+//! Hosts that hang, reboot, or have a unit that won't stop.
+
+use crate::controller::Controller;
+use crate::lab::Lab;
+use crate::process::until;
+
+#[test]
+fn a_frozen_host_costs_its_own_time_out_and_changes_nothing() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let mut before = lab.units(&[]);
+    lab.run(&["freeze", "val-7"]).exits(0);
+    before.retain(|name, _| !name.starts_with("val-7 "));
+    let said = fleet.restart(&[]).exits(5).says("val-7").says("nothing was changed");
+    assert!(!said.err.contains("val-6"), "the others answered: {said}");
+    // What a frozen host is asked hangs, so it isn't asked here.
+    let others: Vec<&str> = before.keys().filter_map(|name| name.split(' ').next()).collect();
+    let mut now = lab.units(&others);
+    now.insert("val-6 otherd.service".into(), lab.other().unit_state());
+    assert_eq!(now, before);
+    lab.run(&["thaw", "val-7"]).exits(0);
+    lab.wait_until_all_sign_again();
+    fleet.restart(&[]).exits(0);
+    lab.wait_until_all_sign_again();
+}
+
+#[test]
+fn a_host_that_reboots_while_armed_is_noticed_and_nothing_is_stopped() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let mut before = lab.units(&[]);
+    before.retain(|name, _| !name.starts_with("val-7 "));
+    let at = jiff::Timestamp::now() + jiff::Span::new().seconds(25);
+    let running = fleet.start_restart(&["--at", &at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()]);
+    fleet.wait_for_event("val-7 is armed", |event| event["event"] == "armed" && event["service"]["host"] == "val-7");
+    lab.run(&["reboot", "val-7"]).exits(0);
+    running.end(60).exits(5).says("val-7").says("nothing was changed");
+    lab.assert_untouched(&before);
+    lab.wait_until_all_sign_again();
+}
+
+/// A stopped process takes no signal but KILL, so its unit can't stop.
+fn stop_the_process(lab: &Lab, host: &str) -> u32 {
+    let node = lab.node(host);
+    let pid = node.unit_state().pid;
+    node.host.inside(&["kill", "-STOP", &pid.to_string()]);
+    pid
+}
+
+#[test]
+fn a_unit_that_will_not_stop_is_reported_and_left_alone() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let pid = stop_the_process(&lab, "val-7").to_string();
+    fleet.restart(&["--stop-timeout", "5s"]).exits(4).says("val-7").says("fleet resume");
+    let node = lab.node("val-7");
+    node.host.inside(&["test", "-d", &format!("/proc/{pid}")]);
+    for other in lab.nodes().iter().filter(|other| other.host.name != "val-7") {
+        assert_eq!(other.unit_state().state, "inactive", "{}: nothing is started", other.host.name);
+    }
+    node.host.inside(&["kill", "-CONT", &pid]);
+    until(30, "val-7 stops by itself now", || (node.unit_state().state == "inactive").then_some(()));
+    fleet.fleet(&["resume", "--yes"]).exits(0);
+    lab.wait_until_all_sign_again();
+}
+
+#[test]
+fn a_unit_that_will_not_stop_is_killed_when_that_was_asked_for() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    stop_the_process(&lab, "val-7");
+    fleet.restart(&["--kill-after", "2s"]).exits(0);
+    lab.wait_until_all_sign_again();
+}

@@ -1,0 +1,215 @@
+//! The lab, brought up once and reset for each test, and what can be done to its hosts without fleet.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+
+use crate::process::{Said, run, until};
+
+/// The lab's name.
+const NAME: &str = "test";
+
+/// One lab for all tests, so one test at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// The lab at genesis, every fault undone, for as long as the value lives.
+pub struct Lab {
+    _turn: MutexGuard<'static, ()>,
+    /// Where labs are kept.
+    states: PathBuf,
+}
+
+/// What `hosts.json` tells of a host.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Host {
+    pub name: String,
+    pub address: String,
+    pub netns: String,
+    pub leader: u32,
+    pub root: PathBuf,
+    #[serde(flatten)]
+    node: Option<Facts>,
+    services: Vec<Facts>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Facts {
+    unit: String,
+    rpc_port: u16,
+    power: u64,
+    validator_address: String,
+    wal: String,
+    key_file: String,
+}
+
+#[derive(Deserialize)]
+struct Hosts {
+    known_hosts: PathBuf,
+    hosts: Vec<Host>,
+}
+
+/// A node of a chain and where it runs.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub host: Host,
+    pub unit: String,
+    pub rpc_port: u16,
+    pub power: u64,
+    /// Its consensus address.
+    pub address: String,
+    /// The head of its WAL, seen from here.
+    pub wal: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// What systemd says of a unit: a start changes the time and the process, a restart by itself the count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    pub state: String,
+    pub pid: u32,
+    pub entered: String,
+    pub restarts: String,
+}
+
+impl Node {
+    fn of(host: &Host, facts: &Facts) -> Self {
+        let seen_here = |path: &str| PathBuf::from(format!("{}{path}", host.root.display()));
+        Self {
+            host: host.clone(),
+            unit: facts.unit.clone(),
+            rpc_port: facts.rpc_port,
+            power: facts.power,
+            address: facts.validator_address.clone(),
+            wal: seen_here(&facts.wal),
+            key_file: seen_here(&facts.key_file),
+        }
+    }
+
+    /// Its unit, asked without the network.
+    pub fn unit_state(&self) -> Unit {
+        let names = ["ActiveState", "MainPID", "ActiveEnterTimestampMonotonic", "NRestarts"];
+        let said = self.host.inside(&["systemctl", "show", &self.unit, &format!("--property={}", names.join(","))]);
+        let lines: BTreeMap<&str, &str> = said.out.lines().filter_map(|line| line.split_once('=')).collect();
+        let value = |name: &str| (*lines.get(name).unwrap_or_else(|| panic!("no {name}: {said}"))).to_owned();
+        Unit {
+            state: value("ActiveState"),
+            pid: value("MainPID").parse().unwrap(),
+            entered: value("ActiveEnterTimestampMonotonic"),
+            restarts: value("NRestarts"),
+        }
+    }
+
+    /// Its unit is stopped by its own host, as by an operator.
+    pub fn stop(&self) {
+        self.host.inside(&["systemctl", "stop", &self.unit]);
+    }
+}
+
+impl Host {
+    /// Runs a command on it as root, without SSH and without its network; fails unless it succeeds.
+    pub fn inside(&self, command: &[&str]) -> Said {
+        let mut enter = Command::new("nsenter");
+        enter.args(["-t", &self.leader.to_string(), "-m", "-u", "-i", "-n", "-p", "--"]).args(command);
+        run(enter, 15).exits(0)
+    }
+
+    /// A path on it, seen from here.
+    pub fn path(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("{}{path}", self.root.display()))
+    }
+}
+
+impl Lab {
+    /// Brings the lab up if it isn't, and puts it back to genesis.
+    pub fn fresh() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let states = std::env::var_os("FLEET_LAB_STATE").unwrap_or_else(|| "/var/lib/fleet-lab".into());
+        let lab = Self { _turn: turn, states: states.into() };
+        // Without root or the lab's parts nothing can be proven: a failure, never a silent pass.
+        lab.run(&["can-run"]).exits(0);
+        lab.run(&["up"]).exits(0);
+        lab.run(&["reset"]).exits(0);
+        lab.wait_until_all_sign_after(1);
+        lab
+    }
+
+    /// One of the commands of `scripts/lab`.
+    pub fn run(&self, args: &[&str]) -> Said {
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lab"));
+        command.args(["--name", NAME]).args(args).env("FLEET_LAB_STATE", &self.states);
+        run(command, 120)
+    }
+
+    fn file(&self) -> Hosts {
+        let text = std::fs::read_to_string(self.states.join(NAME).join("hosts.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub fn known_hosts(&self) -> PathBuf {
+        self.file().known_hosts
+    }
+
+    pub fn host(&self, name: &str) -> Host {
+        self.file().hosts.into_iter().find(|host| host.name == name).unwrap_or_else(|| panic!("no host {name}"))
+    }
+
+    /// The nodes of the main chain, by name.
+    pub fn nodes(&self) -> Vec<Node> {
+        let hosts = self.file().hosts;
+        hosts.iter().filter_map(|host| Some(Node::of(host, host.node.as_ref()?))).collect()
+    }
+
+    pub fn node(&self, name: &str) -> Node {
+        self.nodes().into_iter().find(|node| node.host.name == name).unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    pub fn validators(&self) -> Vec<Node> {
+        self.nodes().into_iter().filter(|node| node.power > 0).collect()
+    }
+
+    /// The one node of the second chain.
+    pub fn other(&self) -> Node {
+        let hosts = self.file().hosts;
+        hosts.iter().find_map(|host| Some(Node::of(host, host.services.first()?))).unwrap()
+    }
+
+    /// The units of these hosts' nodes, or of all for none.
+    pub fn units(&self, hosts: &[&str]) -> BTreeMap<String, Unit> {
+        let wanted = |node: &Node| hosts.is_empty() || hosts.contains(&node.host.name.as_str());
+        let mut nodes: Vec<Node> = self.nodes().into_iter().filter(wanted).collect();
+        nodes.extend(hosts.is_empty().then(|| self.other()));
+        nodes.iter().map(|node| (format!("{} {}", node.host.name, node.unit), node.unit_state())).collect()
+    }
+
+    /// Hosts on which a run's lock isn't given back.
+    pub fn locked(&self) -> Vec<String> {
+        let held = |host: &Host| {
+            let records = std::fs::read_dir(host.path("/var/lib/fleet/lock")).into_iter().flatten();
+            records.map(|record| record.unwrap().path()).any(|record| !record.join("released").exists())
+        };
+        self.file().hosts.into_iter().filter(held).map(|host| host.name).collect()
+    }
+
+    /// Every unit as `before`, no lock held, and blocks go on.
+    pub fn assert_untouched(&self, before: &BTreeMap<String, Unit>) {
+        let mut now = self.units(&[]);
+        now.retain(|key, _| before.contains_key(key));
+        assert_eq!(&now, before, "a unit was touched");
+        assert_eq!(self.locked(), [""; 0], "hosts whose lock isn't given back");
+        let tip = self.tip();
+        until(30, "the chain goes on", || (self.tip() > tip).then_some(()));
+    }
+
+    /// Every one of these units was started anew since `before`, and runs.
+    pub fn assert_started_anew(&self, before: &BTreeMap<String, Unit>) {
+        let now = self.units(&[]);
+        for (name, old) in before {
+            let new = &now[name];
+            assert_eq!(new.state, "active", "{name}");
+            assert_ne!(new.entered, old.entered, "{name} was not started anew");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! fleet against real hosts: systemd and OpenSSH in containers, a CometBFT chain on them (`scripts/lab`).
+//!
+//! `scripts/test` runs these where it can: as root, after `scripts/lab install`. Alone: `cargo test --test lab`; the lab
+//! then stays up for the next time, until `scripts/lab down --name test --purge`.
+
+#![allow(clippy::unwrap_used, reason = "what a test stands on must be there")]
+
+mod chain;
+mod controller;
+mod died;
+mod faults;
+mod lab;
+mod process;
+mod refusals;
+mod restarts;
+mod several;

@@ -1,0 +1,14 @@
+//! Simulated hosts, and fleet against them.
+#![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
+
+mod arming;
+mod broken;
+mod hosts;
+mod killed;
+mod locks;
+mod many;
+mod outcomes;
+mod restart;
+mod rig;
+mod rpc;
+mod signals;

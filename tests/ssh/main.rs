@@ -1,0 +1,12 @@
+//! The SSH layer, and the commands that are little more than it, against real `sshd`s on loopback.
+
+mod auth;
+mod bad_input;
+mod exec;
+mod fleet;
+mod host_keys;
+mod known_hosts;
+mod link;
+mod sshd;
+mod trust;
+mod ways;
