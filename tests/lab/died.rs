@@ -38,8 +38,7 @@ fn killed_before_the_stop_it_has_changed_nothing() {
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
     let before = lab.units(&[]);
-    let at = jiff::Timestamp::now() + jiff::Span::new().seconds(60);
-    let running = fleet.start_restart(&["--at", &at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()]);
+    let running = fleet.start_restart(&["--at", &fleet.time_ahead(6)]);
     fleet.wait_for_event("an armed host", |event| event["event"] == "armed");
     running.kill();
     fleet.fleet(&["resume", "--yes"]).exits(2).says("no unfinished run");

@@ -30,8 +30,8 @@ fn a_host_that_reboots_while_armed_is_noticed_and_nothing_is_stopped() {
     let fleet = Controller::new(&lab, &[]);
     let mut before = lab.units(&[]);
     before.retain(|name, _| !name.starts_with("val-7 "));
-    let at = jiff::Timestamp::now() + jiff::Span::new().seconds(25);
-    let running = fleet.start_restart(&["--at", &at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()]);
+    // Far enough ahead for a reboot, too.
+    let running = fleet.start_restart(&["--at", &fleet.time_ahead(6)]);
     fleet.wait_for_event("val-7 is armed", |event| event["event"] == "armed" && event["service"]["host"] == "val-7");
     lab.run(&["reboot", "val-7"]).exits(0);
     running.end(60).exits(5).says("val-7").says("nothing was changed");
