@@ -93,7 +93,10 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
             let summary = format!("all nodes are started, but no block has come: {reason}");
             (Some(Kind::Failed), summary, Some("fleet status".into()))
         }
-        Ended::Incomplete(reason) => (Some(Kind::Incomplete), reason.clone(), resume),
+        Ended::Incomplete(reason) => {
+            let nothing = if starts_anything(plan, state) { "" } else { ". Nothing was started" };
+            (Some(Kind::Incomplete), format!("{reason}{nothing}"), resume)
+        }
         Ended::NotArmed(missing) => not_armed(plan, missing),
         Ended::Locked(reason) => {
             let next = "fleet lock show; wait for that run to end".into();
@@ -104,6 +107,15 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
             (Some(Kind::Interrupted(*signal)), format!("interrupted: {text}"), resume.filter(|_| under_way))
         }
     }
+}
+
+/// Whether a start was sent, or none is planned.
+fn starts_anything(plan: &Plan, state: &RunState) -> bool {
+    let starting = |stage: usize| {
+        let tasks = plan.stages.get(stage).map_or(&[][..], |stage| &stage.tasks);
+        tasks.iter().flat_map(|task| &task.steps).any(|step| step.action == Action::Start)
+    };
+    plan.starts().next().is_none() || state.steps.keys().any(|(stage, ..)| starting(*stage))
 }
 
 /// A run that has what it needs may still have left something undone.

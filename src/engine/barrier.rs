@@ -50,6 +50,7 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
     let resumed = run.state().touched();
     let tasks = if resumed { still_to_do(run, index, stage).await } else { stage.tasks.clone() };
     let mut ready = arm_all(run, index, &tasks, instant).await?;
+    let stage = &run.without_left_out(stage);
     let instant = if resumed { &Instant::Now } else { instant };
     let firing = match wait_for_instant(run, instant, &mut ready).await {
         Ok(firing) => firing,

@@ -96,9 +96,7 @@ impl Run {
     async fn stages(&mut self) -> Ended {
         let first = self.log.state().done_stages.len();
         for index in first..self.plan.stages.len() {
-            let mut stage = self.plan.stages[index].clone();
-            let left_out: BTreeSet<ServiceId> = self.log.state().left_out.into_iter().collect();
-            stage.tasks.retain(|task| !left_out.contains(&task.service));
+            let stage = self.without_left_out(&self.plan.stages[index]);
             if let Some(ended) = self.leave_before(&stage) {
                 return ended;
             }
@@ -115,20 +113,28 @@ impl Run {
         Ended::Done
     }
 
+    /// The stage without what the run goes on without.
+    pub(super) fn without_left_out(&self, stage: &Stage) -> Stage {
+        let left_out: BTreeSet<ServiceId> = self.log.state().left_out.into_iter().collect();
+        let mut stage = stage.clone();
+        stage.tasks.retain(|task| !left_out.contains(&task.service));
+        stage
+    }
+
     /// Says what an interrupt leads to, so that nobody sends a second one for want of an answer.
     fn tell_of_interrupt(&self) -> Background {
         let (log, clock, mut interrupt) = (Arc::clone(&self.log), Arc::clone(&self.clock), self.interrupt.clone());
         let safe = match self.plan.operation {
-            Operation::Halt => "all nodes are stopped",
-            Operation::Start => "the starts that were begun are done",
-            Operation::CoordinatedRestart => "all nodes are started again",
+            Operation::Halt => "all are stopped",
+            Operation::Start => "the starts under way are done",
+            Operation::CoordinatedRestart => "all are started again",
         };
         Background(tokio::spawn(async move {
             let signal = barrier::interrupted(&mut interrupt).await;
             let text = if log.state().touched() {
-                format!("fleet leaves once {safe}; a second interrupt leaves at once, the rest unknown")
+                format!("leaving once {safe} (a second one: at once)")
             } else {
-                "fleet leaves before anything is changed".into()
+                "leaving before anything is changed".into()
             };
             log.emit(clock.unix_ms(), What::Interrupted { signal, text });
         }))
@@ -138,8 +144,11 @@ impl Run {
     fn leave_before(&self, stage: &Stage) -> Option<Ended> {
         match *self.interrupt.borrow() {
             Interrupt::Gently(signal) if stage.safe_point => {
-                let touched = self.log.state().touched();
-                let text = if touched { "all steps that were begun are finished" } else { "nothing was changed" };
+                let text = match self.log.state().touched() {
+                    false => "nothing was changed",
+                    true if stage::observes_chain(stage) => stage::STARTED,
+                    true => "all steps that were begun are finished",
+                };
                 Some(Ended::Interrupted(signal, text.into()))
             }
             Interrupt::Now(signal) => Some(Ended::Interrupted(signal, format!("stopped before {}", stage.name))),

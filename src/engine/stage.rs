@@ -18,13 +18,12 @@ use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target
 
 /// How long a ranked stage waits for one start before it issues the next.
 const GATE: Duration = Duration::from_secs(2);
+/// What an operator who leaves before the blocks is told.
+pub(super) const STARTED: &str = "all nodes were started; blocks were not waited for";
 /// How long the last look at a host may take.
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), Ended> {
-    if observes_chain(stage) && matches!(*run.interrupt.borrow(), Interrupt::Gently(_)) {
-        return Err(Ended::Interrupted(gentle(run), "all nodes were started; blocks were not waited for".into()));
-    }
     wait_for_start(run, stage).await?;
     let mut interrupt = run.interrupt.clone();
     let gentle_exit = observes_chain(stage);
@@ -35,22 +34,15 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
             Err(Ended::Interrupted(signal, format!("{} was under way; what came of it is unknown", stage.name)))
         }
         signal = interrupted_gently(run.interrupt.clone()), if gentle_exit => {
-            Err(Ended::Interrupted(signal, "all nodes were started; blocks were not waited for".into()))
+            Err(Ended::Interrupted(signal, STARTED.into()))
         }
     }
 }
 
 /// Whether a stage only watches the chain: leaving it leaves nothing undone.
-fn observes_chain(stage: &Stage) -> bool {
+pub(super) fn observes_chain(stage: &Stage) -> bool {
     let mut steps = stage.tasks.iter().flat_map(|task| &task.steps).peekable();
     steps.peek().is_some() && steps.all(|step| matches!(step.verify, Check::Connected | Check::NewBlock))
-}
-
-fn gentle(run: &Run) -> u8 {
-    match *run.interrupt.borrow() {
-        Interrupt::Gently(signal) | Interrupt::Now(signal) => signal,
-        Interrupt::None => 2,
-    }
 }
 
 async fn interrupted_gently(mut interrupt: tokio::sync::watch::Receiver<Interrupt>) -> u8 {
@@ -71,6 +63,8 @@ pub(super) async fn look_again(run: &Run) {
     let started = stages.flat_map(|(index, stage)| stage.tasks.iter().map(move |task| (index, task)));
     let looks = started.filter(|(_, task)| !left_out.contains(&task.service)).map(|(index, task)| async move {
         let number = task.steps.iter().position(|step| step.action == Action::Start)?;
+        let before = run.state().steps.remove(&(index, task.service.to_string(), number));
+        before.flatten().filter(Outcome::is_good)?;
         let target = run.plan.target(&task.service)?;
         let seen = timeout(LAST_LOOK, check::look(&*run.transport, Check::Alive, target, 0)).await;
         let Ok(Ok(check::Look::Not(reason))) = seen else { return None };

@@ -127,6 +127,7 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
         (Shape::Barrier(instant), _) => row(count, instant_words(instant)),
         (_, "validators") => ladder_rows(plan, stage, &not_before),
         _ if starts => vec![Row { name: "start".into(), who: folded(), text: not_before }],
+        (_, "still-stopped") => vec![Row { name: "verify".into(), who: count, text: format!("once more{not_before}") }],
         (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
         _ => row(count, watch_words(stage) + &not_before),
     }

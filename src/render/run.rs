@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::event::{Event, Outcome, RunState, StopTime, What};
 use crate::model::fold::fold;
+use crate::model::inventory::ServiceId;
 use crate::model::plan::{Check, Plan, Shape, Stage};
 use crate::render::paint::Paint;
 use crate::render::words::{clock, seconds};
@@ -184,7 +185,7 @@ impl Teller {
         let Some(stage) = self.plan.stages.get(index) else { return Vec::new() };
         let text = match stage.name.as_str() {
             "halt" => format!("{summary} stopped{}", apart(&self.stops)),
-            "validators" => format!("{}{}", self.started(index), self.crossing()),
+            "validators" => format!("{}{}", self.started(index), self.crossing(index)),
             "sentries" | "services" => self.started(index),
             "blocks" => return self.seen_blocks(ok),
             "verify" | "still-stopped" => format!("{summary} proven stopped"),
@@ -195,8 +196,12 @@ impl Teller {
     }
 
     fn started(&self, index: usize) -> String {
-        let names: Vec<String> = self.plan.stages[index].tasks.iter().map(|task| task.service.to_string()).collect();
-        match (&self.order, self.plan.stages[index].name.as_str()) {
+        let stage = &self.plan.stages[index];
+        let good = |service: &&ServiceId| self.has_started(index, service);
+        let names: Vec<String> =
+            stage.tasks.iter().map(|task| &task.service).filter(good).map(ToString::to_string).collect();
+        match (&self.order, stage.name.as_str()) {
+            _ if names.is_empty() => "none".into(),
             (Some(order), "validators") => order.clone(),
             (None, "validators") if names.len() > 1 && self.plan.power.total > 0 => {
                 format!("{} in order of power", fold(names.iter().map(String::as_str)))
@@ -205,9 +210,25 @@ impl Teller {
         }
     }
 
-    fn crossing(&self) -> String {
-        let crossing = self.plan.quorum_crossing();
-        crossing.map_or_else(String::new, |service| format!("; quorum reached with {service}"))
+    fn has_started(&self, index: usize, service: &ServiceId) -> bool {
+        let of_service = |(stage, name, _): &(usize, String, usize)| *stage == index && *name == service.to_string();
+        let mut steps = self.state.steps.iter().filter(|(key, _)| of_service(key)).peekable();
+        steps.peek().is_some() && steps.all(|(_, outcome)| outcome.as_ref().is_some_and(Outcome::is_good))
+    }
+
+    /// The start by which the power of what has really started reaches the quorum.
+    fn crossing(&self, index: usize) -> String {
+        let mut running: Vec<ServiceId> = Vec::new();
+        let before = self.plan.running_power();
+        let quorum = self.plan.power.quorum;
+        let rungs = self.plan.ladder().into_iter().filter(|rung| self.has_started(index, &rung.service));
+        for rung in rungs {
+            running.push(rung.service.clone());
+            if quorum > before && before + self.plan.power_of(&running) >= quorum {
+                return format!("; quorum reached with {}", rung.service);
+            }
+        }
+        String::new()
     }
 
     fn seen_blocks(&self, ok: bool) -> Vec<(&'static str, String)> {

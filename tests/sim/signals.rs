@@ -15,8 +15,8 @@ fn stopping(rig: &Rig) -> Running {
 
 /// Lets `val-3` stop.
 fn release(rig: &Rig) {
-    rig.fault("val-3", Fault::WontStop(false));
     crate::rig::eventually("val-3 was told to stop", || rig.active("val-3") == "deactivating");
+    rig.fault("val-3", Fault::WontStop(false));
     rig.ask("val-3", "systemctl kill -s KILL virtengined");
 }
 
@@ -29,7 +29,7 @@ fn the_first_interrupt_leaves_when_all_are_started_again() {
                 let before = rig.chain();
                 let run = stopping(&rig);
                 run.signal(signal);
-                run.says("fleet leaves once all nodes are started again");
+                run.says("leaving once all are started again");
                 release(&rig);
                 run.wait().ended(code).says("all nodes were started");
                 rig.is_well(&before.signers, "after the first interrupt");
@@ -44,7 +44,7 @@ fn the_second_interrupt_leaves_at_once_and_the_rest_is_unknown() {
     let before = rig.chain();
     let run = stopping(&rig);
     run.signal(Signal::INT);
-    run.says("a second interrupt leaves at once");
+    run.says("a second one: at once");
     run.signal(Signal::INT);
     run.wait().ended(130).says("unknown").says("next: fleet resume");
     release(&rig);

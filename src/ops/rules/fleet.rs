@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::facts::{HostFacts, ServiceFacts};
+use crate::model::facts::ServiceFacts;
 use crate::model::inventory::Role;
 use crate::model::plan::{Finding, Operation, Severity};
 use crate::ops::policy::{Signer, signers, too_many};
@@ -98,12 +98,7 @@ pub fn already_running(scene: &Scene<'_>) -> Vec<Found> {
 /// Why silent hosts are silent, and who votes now: true for the moment only, so beside the plan.
 pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
     let silent = scene.members.iter().filter(|one| one.is_node() && !one.target.seen).filter_map(|one| {
-        let facts = scene.situation.facts.hosts.get(&one.host.name);
-        let hint = match facts {
-            Some(HostFacts::Silent(silence)) => silence.hint.as_ref().map(|hint| format!("; {hint}")),
-            _ => None,
-        };
-        let reason = answer(facts).err()? + &hint.unwrap_or_default();
+        let reason = answer(scene.situation.facts.hosts.get(&one.host.name)).err()?;
         Some(finding("silent", vec![one.service.id.to_string()], reason))
     });
     let planned: Vec<&str> = scene.members.iter().filter_map(|one| one.target.address.as_deref()).collect();
