@@ -47,9 +47,10 @@ pub fn demo(global: &Global, args: &DemoArgs) -> Result<u8> {
 }
 
 const INTRODUCTION: &str = "\
-These hosts are simulated: nine real SSH servers in a process of their own on this
-machine run the real remote scripts; systemd and the chain behind them are models.
-val-2 and val-3 have died, and with them 35 of 100: the chain has lost its quorum.";
+These hosts are simulated: nine real SSH servers in a process of their own on
+this machine run the real remote scripts; the systemd and the chain behind them
+are models. val-2 and val-3 have died, and with them 35 of 100 of the power: the
+chain has lost its quorum.";
 
 /// The commands, one after the other.
 async fn show(global: &Global, inventory: &Path, folder: &Path) -> Result<u8> {
@@ -57,12 +58,12 @@ async fn show(global: &Global, inventory: &Path, folder: &Path) -> Result<u8> {
     let global = Global { inventory: Some(inventory.to_owned()), limit: None, output: Output::Text, ..global.clone() };
     let context = Context::at(global, places)?;
     // The time-outs are for a busy machine: nine hosts and their node processes share it with fleet.
-    command(&context, "fleet status", "--timeout 20s").await?;
-    let restarted = command(&context, "fleet restart --coordinated --yes --blocks 5", "--facts-timeout 20s").await?;
+    command(&context, "fleet status", "--timeout 60s").await?;
+    let restarted = command(&context, "fleet restart --coordinated --yes --blocks 5", "--facts-timeout 60s").await?;
     if let Some(run) = list(&context.places)?.first() {
         command(&context, &format!("fleet runs report {}", run.id()), "").await?;
     }
-    let advancing = command(&context, "fleet status", "--timeout 20s").await?;
+    let advancing = command(&context, "fleet status", "--timeout 60s").await?;
     Ok(if restarted == 0 { advancing } else { restarted })
 }
 

@@ -72,7 +72,9 @@ fn head(plan: &Plan, width: usize, paint: Paint) -> Vec<String> {
     let digest = plan.digest().to_string();
     let text = format!("Plan {digest}  {} of {}, {hosts}, {power}", plan.operation.words(), plan.chain_id);
     let mut lines = crate::render::words::wrapped(&text, width, 2);
-    lines.iter_mut().for_each(|line| *line = line.replacen(&digest, &paint.good(&digest), 1));
+    for line in &mut lines {
+        *line = line.replacen(&digest, &paint.good(&digest), 1);
+    }
     lines
 }
 

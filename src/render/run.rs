@@ -87,9 +87,12 @@ impl Teller {
         let Some(stage) = self.plan.stages.get(self.state.stage).filter(|_| self.state.ended.is_none()) else {
             return String::new();
         };
+        let elapsed = seconds(at_ms - self.state.started_ms);
+        if matches!(stage.shape, Shape::Barrier(_)) && self.state.fired_ms.is_none() {
+            return format!("{elapsed:>7}  {:<9} {} of {} armed", "arm", self.armed, self.barrier_tasks());
+        }
         let good = self.done(self.state.stage);
         let bound = seconds(i64::try_from(stage.timeout_ms).unwrap_or(i64::MAX));
-        let elapsed = seconds(at_ms - self.state.started_ms);
         format!("{elapsed:>7}  {:<9} {good} of {}, at most {bound}", label(stage), stage.tasks.len())
     }
 

@@ -9,7 +9,7 @@ pub fn three() -> Layout {
     Layout { block_time_ms: 300, join_ms: 300, ..Layout::with(&[50, 30, 20], 0) }
 }
 
-const RESTART: [&str; 5] = ["restart", "--coordinated", "--facts-timeout", "30s", "--blocks"];
+const RESTART: [&str; 5] = ["restart", "--coordinated", "--facts-timeout", "60s", "--blocks"];
 
 fn restart(options: &[&'static str]) -> Vec<&'static str> {
     [&RESTART[..], &["2"], options].concat()
@@ -22,7 +22,7 @@ fn a_wrong_chain_id_is_refused() {
     let words = ["refused (chain-id)", "val-[1-3]", "virtengine-1, not virtengine-9", "nothing was changed"];
     let ran = fleet.run(&restart(&["--yes"]));
     ran.says(3, &words).says(3, &["next: correct chain", "fleet rules chain-id", "--accept chain-id"]);
-    fleet.run(&["status", "--timeout", "30s"]).says(1, &["virtengine-9", "val-1 is on chain virtengine-1"]);
+    fleet.run(&["status", "--timeout", "60s"]).says(1, &["virtengine-9", "val-1 is on chain virtengine-1"]);
     assert_eq!(fleet.runs(), 0);
     untouched(&sim);
 }
@@ -47,7 +47,7 @@ fn a_digest_pins_the_plan() {
 fn an_unreadable_key_names_its_file_and_hosts() {
     let (fleet, sim) = Fleet::simulated(&three());
     fleet.edit("/id_ed25519", "/no-such-key");
-    fleet.run(&["status", "--timeout", "30s"]).says(1, &["val-[1-3]", "no-such-key", "there is no such key file"]);
+    fleet.run(&["status", "--timeout", "60s"]).says(1, &["val-[1-3]", "no-such-key", "there is no such key file"]);
     let words = ["val-1", "no-such-key", "not armed: 3 of 3 hosts, nothing was changed", "next: "];
     fleet.run(&restart(&["--yes"])).says(5, &words);
     untouched(&sim);
@@ -58,7 +58,7 @@ fn an_unknown_host_key_is_not_believed() {
     let (fleet, sim) = Fleet::simulated(&three());
     fleet.edit("/known_hosts", "/no-such-known-hosts");
     let words = ["host key of val-1 (127.0.0.1:", "SHA256:", "no-such-known-hosts"];
-    fleet.run(&["status", "--timeout", "30s"]).says(1, &words);
+    fleet.run(&["status", "--timeout", "60s"]).says(1, &words);
     let ran = fleet.run(&restart(&["--yes"]));
     ran.says(5, &words).says(5, &["not armed: 3 of 3 hosts, nothing was changed", "fleet trust", "next: "]);
     untouched(&sim);

@@ -9,7 +9,7 @@ use super::terminal::{Terminal, plain};
 
 /// Colours begin with this.
 const ESCAPE: char = '\x1b';
-const STATUS: [&str; 3] = ["status", "--timeout", "30s"];
+const STATUS: [&str; 3] = ["status", "--timeout", "60s"];
 
 fn with(args: &[&'static str]) -> Vec<&'static str> {
     [&STATUS[..], args].concat()
@@ -42,20 +42,19 @@ fn colour_is_for_terminals_unless_asked_for() {
 #[test]
 fn screens_fit_80_columns_and_say_more_at_120() {
     let (fleet, _sim) = Fleet::simulated(&Layout { block_time_ms: 300, ..Layout::lost_quorum() });
-    let restart = ["restart", "--coordinated", "--dry-run", "--facts-timeout", "30s"];
+    let restart = ["restart", "--coordinated", "--dry-run", "--facts-timeout", "60s"];
     let mut heads = Vec::new();
     for columns in [80, 120] {
-        for args in [&STATUS[..], &restart, &["inventory", "show"]] {
+        for args in [&STATUS[..], &restart] {
             let (code, shown) = Terminal::start(&fleet, columns, args).end();
             assert_eq!(code, i32::from(args == STATUS), "{shown}");
             let shown = plain(&shown);
-            // Homes of simulated hosts are longer than any real one's.
-            let wide = shown.lines().filter(|line| line.chars().count() > columns.into() && !line.contains("/home"));
+            let wide = shown.lines().filter(|line| line.chars().count() > columns.into());
             assert_eq!(wide.collect::<Vec<_>>(), [""; 0], "{args:?} at {columns}");
             heads.extend(shown.lines().find(|line| line.starts_with("HOST")).map(str::to_owned));
         }
     }
-    assert!(heads[2].len() > heads[0].len(), "{heads:?}");
+    assert!(heads[1].len() > heads[0].len(), "{heads:?}");
 }
 
 /// One document.
@@ -74,7 +73,7 @@ fn every_command_speaks_json() {
     let (fleet, _sim) = Fleet::simulated(&three());
     let json = |args: &[&str]| document(fleet.run(&[args, &["-o", "json"]].concat()).says(0, &[]));
     let jsonl = |args: &[&str]| lines(fleet.run(&[args, &["-o", "jsonl"]].concat()).says(0, &[]));
-    let restart = ["restart", "--coordinated", "--facts-timeout", "30s"];
+    let restart = ["restart", "--coordinated", "--facts-timeout", "60s"];
     let dry = json(&[&restart[..], &["--dry-run"]].concat());
     let ran = json(&[&restart[..], &["--yes"]].concat());
     assert_eq!(ran["exit"], 0, "{ran}");
@@ -86,9 +85,9 @@ fn every_command_speaks_json() {
     assert_eq!(json(&["runs", "show", run]), ran["events"]);
     assert_eq!(jsonl(&["runs", "show", run]).len(), ran["events"].as_array().unwrap().len());
     assert_eq!(jsonl(&["runs", "list"]).len(), 1);
-    let halted = jsonl(&["halt", "--yes", "--facts-timeout", "30s"]);
+    let halted = jsonl(&["halt", "--yes", "--facts-timeout", "60s"]);
     assert_eq!(halted.last().unwrap()["event"], "run_ended");
-    let started = jsonl(&["start", "--yes", "--facts-timeout", "30s"]);
+    let started = jsonl(&["start", "--yes", "--facts-timeout", "60s"]);
     assert_eq!(started.last().unwrap()["exit"], 0);
     assert_eq!(json(&STATUS)["chains"][0]["chain_id"], "virtengine-1");
     assert_eq!(jsonl(&STATUS).len(), 1);

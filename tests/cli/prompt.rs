@@ -6,7 +6,7 @@ use super::fleet::{Fleet, untouched};
 use super::hosts::three;
 use super::terminal::Terminal;
 
-const RESTART: [&str; 6] = ["restart", "--coordinated", "--blocks", "2", "--facts-timeout", "30s"];
+const RESTART: [&str; 6] = ["restart", "--coordinated", "--blocks", "2", "--facts-timeout", "60s"];
 
 /// The word after the last `before` in `text`.
 fn after<'a>(text: &'a str, before: &str) -> &'a str {
@@ -53,9 +53,9 @@ fn anything_else_leaves_with_nothing_changed() {
 #[test]
 fn a_start_asks_yes_or_no() {
     let (fleet, sim) = Fleet::simulated(&three());
-    fleet.run(&["halt", "--yes", "--facts-timeout", "30s"]).says(0, &["all stopped"]);
+    fleet.run(&["halt", "--yes", "--facts-timeout", "60s"]).says(0, &["all stopped"]);
     for (typed, code, words) in [("n", 0, "left; nothing was changed"), ("y", 0, "chain advancing")] {
-        let start = ["start", "--blocks", "2", "--facts-timeout", "30s"];
+        let start = ["start", "--blocks", "2", "--facts-timeout", "60s"];
         let mut terminal = Terminal::start(&fleet, 100, &start);
         terminal.wait_for("Go? [y/N] ");
         assert_eq!(online(&sim), 0);
@@ -68,6 +68,8 @@ fn a_start_asks_yes_or_no() {
 #[test]
 fn a_host_that_is_out_of_reach_can_be_left_out() {
     let (fleet, sim) = Fleet::simulated(&three());
+    // While it can be reached its address is learnt, and with it its share of the power.
+    fleet.run(&["status", "--timeout", "60s"]).says(0, &["100 of 100"]);
     sim.control().fault("val-3", Fault::Refuse(true)).unwrap();
     let mut terminal = Terminal::start(&fleet, 100, &RESTART);
     let shown = terminal.wait_for("anything else to leave: ");

@@ -35,9 +35,14 @@ fn the_commands_of_the_readme_run() {
             }
             _ => panic!("the README has a command that no test knows: {line}"),
         };
-        // Nobody is here to type the digest.
-        let asks = args[0] == "restart" && !args.contains(&"--dry-run");
-        let args = [args, if asks { &["--yes"] } else { &[] }].concat();
+        // Nobody is here to type the digest, and the machine may be busy.
+        let more: &[&str] = match args[0] {
+            "restart" if args.contains(&"--dry-run") => &["--facts-timeout", "60s"],
+            "restart" => &["--facts-timeout", "60s", "--yes"],
+            "status" => &["--timeout", "60s"],
+            _ => &[],
+        };
+        let args = [args, more].concat();
         let output = fleet.run(&args);
         assert_eq!(output.code, 0, "{line}\n{output}");
         ran.push(args[0].to_owned());

@@ -6,7 +6,7 @@ use super::hosts::three;
 #[test]
 fn a_run_is_listed_shown_and_reported() {
     let (fleet, _sim) = Fleet::simulated(&three());
-    let restart = ["restart", "--coordinated", "--yes", "--facts-timeout", "30s", "--blocks", "1"];
+    let restart = ["restart", "--coordinated", "--yes", "--facts-timeout", "60s", "--blocks", "1"];
     let ran = fleet.run(&[&restart[..], &["--reason", "a test"]].concat());
     ran.says(0, &["Details: fleet runs report "]);
     let (_, id) = ran.out.rsplit_once("Details: fleet runs report ").unwrap();
@@ -29,6 +29,6 @@ fn a_run_is_listed_shown_and_reported() {
 #[test]
 fn a_run_that_is_told_in_detail_names_every_host() {
     let (fleet, _sim) = Fleet::simulated(&three());
-    let ran = fleet.run(&["halt", "-v", "--yes", "--facts-timeout", "30s"]);
+    let ran = fleet.run(&["halt", "-v", "--yes", "--facts-timeout", "60s"]);
     ran.says(0, &["val-1 armed", "val-2 armed", "val-3 armed", "halt      val-3 done in ", "all stopped"]);
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -68,6 +69,15 @@ impl Controller {
     pub fn plan(&self, options: &[&str]) -> Value {
         let said = self.restart(&[&["--dry-run", "-o", "json"], options].concat()).exits(0);
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+
+    /// A time that is far enough ahead for `plans` more plans and a run to be armed, however slow this machine is now.
+    pub fn time_ahead(&self, plans: u32) -> String {
+        let begun = Instant::now();
+        self.plan(&[]);
+        let ahead = begun.elapsed() * (plans + 2) + Duration::from_secs(8);
+        let at = jiff::Timestamp::try_from(SystemTime::now() + ahead).unwrap();
+        at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// Everything that this controller's journals hold.

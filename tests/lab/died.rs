@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::controller::Controller;
+use crate::controller::{CHAIN, Controller};
 use crate::lab::Lab;
 
 /// Kills fleet once its journal holds such an event, and resumes.
@@ -34,25 +34,30 @@ fn killed_during_the_starts_it_is_resumed() {
 }
 
 #[test]
-fn killed_before_the_stop_it_has_changed_nothing() {
+fn killed_before_the_stop_it_has_changed_nothing_and_its_locks_are_taken_off() {
     let lab = Lab::fresh();
-    let fleet = Controller::new(&lab, &[]);
     let before = lab.units(&[]);
-    let at = jiff::Timestamp::now() + jiff::Span::new().seconds(60);
-    let running = fleet.start_restart(&["--at", &at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()]);
+    let other = Controller::new(&lab, &[]);
+    let (dead, run) = killed_while_armed(&lab);
+    assert!(lab.locked().contains(&"val-1".to_owned()), "the dead run's locks hold until their lease ends");
+    other.fleet(&["lock", "show"]).says(&run).says("tester@");
+    other.restart(&[]).exits(75).says("tester@").says("nothing was changed");
+    dead.fleet(&["resume", "--yes"]).exits(0).says("had changed nothing");
+    lab.assert_untouched(&before);
+
+    let (_, run) = killed_while_armed(&lab);
+    other.fleet(&["unlock", CHAIN, "--run", &run, "--yes"]).exits(0);
+    lab.assert_untouched(&before);
+    other.restart(&[]).exits(0);
+    lab.wait_until_all_sign_again();
+}
+
+/// A controller whose fleet was killed while hosts waited for an agreed time, and the run.
+fn killed_while_armed(lab: &Lab) -> (Controller, String) {
+    let fleet = Controller::new(lab, &[]);
+    let running = fleet.start_restart(&["--at", &fleet.time_ahead(6)]);
     fleet.wait_for_event("an armed host", |event| event["event"] == "armed");
     running.kill();
-    fleet.fleet(&["resume", "--yes"]).exits(2).says("no unfinished run");
-    let locked = lab.locked();
-    assert!(locked.contains(&"val-1".to_owned()), "its locks run out by themselves: {locked:?}");
-    let mut now = lab.units(&[]);
-    now.retain(|name, _| before.contains_key(name));
-    assert_eq!(now, before);
     let run = fleet.events().iter().find_map(|event| event["run"].as_str().map(ToOwned::to_owned)).unwrap();
-    fleet.fleet(&["lock", "show"]).says(&run).says("tester@");
-    Controller::new(&lab, &[]).restart(&[]).exits(75).says("tester@");
-    fleet.fleet(&["unlock", "chain:virtengine", "--run", &run, "--yes"]).exits(0);
-    lab.assert_untouched(&before);
-    Controller::new(&lab, &[]).restart(&[]).exits(0);
-    lab.wait_until_all_sign_again();
+    (fleet, run)
 }

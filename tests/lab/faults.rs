@@ -1,7 +1,7 @@
 //! Hosts that hang, reboot, or have a unit that won't stop.
 
 use crate::controller::Controller;
-use crate::lab::Lab;
+use crate::lab::{Lab, Node};
 use crate::process::until;
 
 #[test]
@@ -30,8 +30,8 @@ fn a_host_that_reboots_while_armed_is_noticed_and_nothing_is_stopped() {
     let fleet = Controller::new(&lab, &[]);
     let mut before = lab.units(&[]);
     before.retain(|name, _| !name.starts_with("val-7 "));
-    let at = jiff::Timestamp::now() + jiff::Span::new().seconds(25);
-    let running = fleet.start_restart(&["--at", &at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()]);
+    // Far enough ahead for a reboot, too.
+    let running = fleet.start_restart(&["--at", &fleet.time_ahead(6)]);
     fleet.wait_for_event("val-7 is armed", |event| event["event"] == "armed" && event["service"]["host"] == "val-7");
     lab.run(&["reboot", "val-7"]).exits(0);
     running.end(60).exits(5).says("val-7").says("nothing was changed");
@@ -39,27 +39,43 @@ fn a_host_that_reboots_while_armed_is_noticed_and_nothing_is_stopped() {
     lab.wait_until_all_sign_again();
 }
 
-/// A stopped process takes no signal but KILL, so its unit can't stop.
-fn stop_the_process(lab: &Lab, host: &str) -> u32 {
+#[test]
+fn a_node_that_hangs_is_restarted_with_the_others() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let node = lab.node("val-7");
+    let hung = node.unit_state();
+    node.host.inside(&["kill", "-STOP", &hung.pid.to_string()]);
+    fleet.restart(&[]).exits(0);
+    lab.wait_until_all_sign_again();
+    assert_ne!(node.unit_state().pid, hung.pid);
+}
+
+/// From now on a stop of the host's unit waits for a command that doesn't end.
+fn hold_the_stop(lab: &Lab, host: &str) -> Node {
     let node = lab.node(host);
-    let pid = node.unit_state().pid;
-    node.host.inside(&["kill", "-STOP", &pid.to_string()]);
-    pid
+    let folder = node.host.path(&format!("/etc/systemd/system/{}.d", node.unit));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("held.conf"), "[Service]\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n")
+        .unwrap();
+    node.host.inside(&["systemctl", "daemon-reload"]);
+    node
 }
 
 #[test]
 fn a_unit_that_will_not_stop_is_reported_and_left_alone() {
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
-    let pid = stop_the_process(&lab, "val-7").to_string();
+    let node = hold_the_stop(&lab, "val-7");
+    let before = node.unit_state();
     fleet.restart(&["--stop-timeout", "5s"]).exits(4).says("val-7").says("fleet resume");
-    let node = lab.node("val-7");
-    node.host.inside(&["test", "-d", &format!("/proc/{pid}")]);
+    let after = node.unit_state();
+    assert_eq!((after.state.as_str(), after.pid), ("deactivating", before.pid), "nobody killed it");
     for other in lab.nodes().iter().filter(|other| other.host.name != "val-7") {
         assert_eq!(other.unit_state().state, "inactive", "{}: nothing is started", other.host.name);
     }
-    node.host.inside(&["kill", "-CONT", &pid]);
-    until(30, "val-7 stops by itself now", || (node.unit_state().state == "inactive").then_some(()));
+    node.host.inside(&["systemctl", "kill", "--kill-whom=control", &node.unit]);
+    until(30, "val-7 stops by itself now", || (node.unit_state().pid == 0).then_some(()));
     fleet.fleet(&["resume", "--yes"]).exits(0);
     lab.wait_until_all_sign_again();
 }
@@ -68,7 +84,7 @@ fn a_unit_that_will_not_stop_is_reported_and_left_alone() {
 fn a_unit_that_will_not_stop_is_killed_when_that_was_asked_for() {
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
-    stop_the_process(&lab, "val-7");
+    hold_the_stop(&lab, "val-7");
     fleet.restart(&["--kill-after", "2s"]).exits(0);
     lab.wait_until_all_sign_again();
 }

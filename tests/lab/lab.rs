@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ const NAME: &str = "test";
 
 /// One lab for all tests, so one test at a time.
 static TURN: Mutex<()> = Mutex::new(());
+static UP: Once = Once::new();
 
 /// The lab at genesis, every fault undone, for as long as the value lives.
 pub struct Lab {
@@ -128,9 +129,11 @@ impl Lab {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let states = std::env::var_os("FLEET_LAB_STATE").unwrap_or_else(|| "/var/lib/fleet-lab".into());
         let lab = Self { _turn: turn, states: states.into() };
-        // Without root or the lab's parts nothing can be proven: a failure, never a silent pass.
-        lab.run(&["can-run"]).exits(0);
-        lab.run(&["up"]).exits(0);
+        UP.call_once(|| {
+            // Without root or the lab's parts nothing can be proven: a failure, never a silent pass.
+            lab.run(&["can-run"]).exits(0);
+            lab.run(&["up"]).exits(0);
+        });
         lab.run(&["reset"]).exits(0);
         lab.wait_until_all_sign_after(1);
         lab

@@ -1,7 +1,5 @@
 //! Several controllers, inventories that hold a part, and two chains on one host.
 
-use std::time::{Duration, SystemTime};
-
 use crate::controller::{CHAIN, Controller};
 use crate::lab::Lab;
 
@@ -64,8 +62,7 @@ fn two_operators_with_disjoint_hosts_agree_and_stop_at_one_time() {
     let one = Controller::new(&lab, &["--only", "val-1,val-2,val-3,sentry-1"]);
     let other = Controller::new(&lab, &["--only", "val-4,val-5,val-6,val-7,sentry-2"]);
     let before = lab.units(&["val-1", "val-2", "val-3", "val-4", "val-5", "val-7", "sentry-1", "sentry-2"]);
-    let at = jiff::Timestamp::try_from(SystemTime::now() + Duration::from_secs(15)).unwrap();
-    let at = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let at = one.time_ahead(3);
     let agreed = one.plan(&["--at", &at])["agreement"].clone();
     assert_eq!(other.plan(&["--at", &at])["agreement"], agreed);
     assert_ne!(one.plan(&[])["agreement"], agreed, "without the time it is another agreement");
