@@ -28,7 +28,9 @@ fn node() -> impl Strategy<Value = Node> {
 fn fleet_of() -> impl Strategy<Value = BTreeMap<String, Node>> {
     let votes = prop::collection::vec(prop_oneof![Just(0_u64), 1..40_u64], 4);
     (prop::collection::vec(node(), NODES), votes).prop_map(|(mut nodes, votes)| {
-        nodes.iter_mut().for_each(|node| node.votes = votes[node.key]);
+        for node in &mut nodes {
+            node.votes = votes[node.key];
+        }
         nodes.into_iter().enumerate().map(|(index, node)| (name(index), node)).collect()
     })
 }
@@ -87,13 +89,13 @@ fn check() -> impl Strategy<Value = Check> {
 
 /// Steps in any order, mostly as planners make them.
 fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
-    let stop = (check(), prop_oneof![1 => check(), 9 => Just(Check::Stopped)])
+    let halt = (check(), prop_oneof![1 => check(), 9 => Just(Check::Stopped)])
         .prop_map(|(expect, verify)| (expect, Action::Stop { kill_after_ms: None }, verify));
     let start =
         (prop_oneof![1 => check(), 9 => Just(Check::Stopped)], prop_oneof![1 => check(), 9 => Just(Check::Alive)])
             .prop_map(|(expect, verify)| (expect, Action::Start, verify));
     let look = check().prop_map(|verify| (Check::Nothing, Action::Observe, verify));
-    let step = prop_oneof![4 => stop, 4 => start, 1 => look].prop_map(|(expect, action, verify)| Step {
+    let step = prop_oneof![4 => halt, 4 => start, 1 => look].prop_map(|(expect, action, verify)| Step {
         expect,
         action,
         verify,
@@ -193,8 +195,8 @@ fn starts_only_after_stops(
         .flat_map(|task| task.steps.iter().map(move |step| (&task.service, step)))
         .collect();
     let first_start = steps.iter().position(|(_, step)| step.action == Action::Start).unwrap_or(steps.len());
-    let stops = steps.iter().rposition(|(_, step)| matches!(step.action, Action::Stop { .. }));
-    prop_assert!(stops.is_none_or(|last| last < first_start));
+    let last_stop = steps.iter().rposition(|(_, step)| matches!(step.action, Action::Stop { .. }));
+    prop_assert!(last_stop.is_none_or(|last| last < first_start));
     for (service, step) in &steps[first_start..] {
         if step.action == Action::Start {
             let proven =

@@ -82,8 +82,8 @@ pub fn double(nodes: &BTreeMap<String, Node>, alive: &BTreeSet<&str>, key: usize
 
 /// Power of the keys that voted at the outset and of which a node is alive.
 fn voting(nodes: &BTreeMap<String, Node>, alive: &BTreeSet<&str>, voters: &BTreeSet<usize>) -> u64 {
-    let votes = |node: &&Node| node.signs() && voters.contains(&node.key);
+    let counts = |node: &&Node| node.signs() && voters.contains(&node.key);
     let powers: BTreeMap<usize, u64> =
-        alive.iter().map(|name| &nodes[*name]).filter(votes).map(|node| (node.key, node.votes)).collect();
+        alive.iter().map(|name| &nodes[*name]).filter(counts).map(|node| (node.key, node.votes)).collect();
     powers.values().sum()
 }

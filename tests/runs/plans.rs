@@ -34,7 +34,7 @@ fn step(action: Action, verify: Check) -> Step {
     Step { expect: Check::Nothing, action, verify, timeout_ms: 90_000 }
 }
 
-fn stage(name: &str, shape: Shape, needs: Needs, services: &[ServiceId], step: Step) -> Stage {
+fn stage(name: &str, shape: Shape, needs: Needs, services: &[ServiceId], step: &Step) -> Stage {
     let tasks = services.iter().map(|service| Task { service: service.clone(), steps: vec![step.clone()] }).collect();
     let timeout_ms = step.timeout_ms;
     Stage { name: name.into(), shape, needs, timeout_ms, not_before_ms: None, safe_point: name == "halt", tasks }
@@ -67,12 +67,12 @@ pub fn restart(validators: &[(&str, u64)], total: u64) -> Plan {
             source: "the chain".into(),
         },
         stages: vec![
-            stage("halt", barrier, Needs::All, &all, step(Action::Stop { kill_after_ms }, Check::Stopped)),
-            stage("verify", Shape::Parallel, Needs::All, &all, step(Action::Observe, Check::Stopped)),
-            stage("sentries", Shape::Parallel, Needs::All, &sentries, step(Action::Start, Check::Alive)),
-            stage("start", Shape::Ranked(Order::AsPlanned), Needs::All, &ranked, step(Action::Start, Check::Alive)),
-            stage("connect", Shape::Parallel, Needs::AtLeast(2), &all, connected),
-            stage("blocks", Shape::Parallel, Needs::AtLeast(2), &all, blocks),
+            stage("halt", barrier, Needs::All, &all, &step(Action::Stop { kill_after_ms }, Check::Stopped)),
+            stage("verify", Shape::Parallel, Needs::All, &all, &step(Action::Observe, Check::Stopped)),
+            stage("sentries", Shape::Parallel, Needs::All, &sentries, &step(Action::Start, Check::Alive)),
+            stage("start", Shape::Ranked(Order::AsPlanned), Needs::All, &ranked, &step(Action::Start, Check::Alive)),
+            stage("connect", Shape::Parallel, Needs::AtLeast(2), &all, &connected),
+            stage("blocks", Shape::Parallel, Needs::AtLeast(2), &all, &blocks),
         ],
         notices: Vec::new(),
         accepted: Vec::new(),
