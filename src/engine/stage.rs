@@ -215,7 +215,9 @@ async fn observe(run: &Run, target: &Target, step: &Step, until: Instant) -> Out
     if step.verify == Check::NewBlock && run.state().baseline == 0 {
         // Nothing told the height before: only what comes after the first answer is a new block.
         let (_, first) = check::settle(&*run.transport, step.verify, target, 0, until).await;
-        first.into_iter().for_each(|height| run.emit(What::Baseline { height }));
+        if let Some(height) = first {
+            run.emit(What::Baseline { height });
+        }
     }
     let baseline = run.state().baseline;
     let (outcome, height) = check::settle(&*run.transport, step.verify, target, baseline, until).await;

@@ -194,7 +194,9 @@ impl World {
 
     pub fn silent(mut self, host: &str) -> Self {
         let reason = "ssh 10.0.0.17:22 timed out after 10 s".to_owned();
-        self.facts.hosts.insert(host.into(), HostFacts::Silent(Silence { reason, hint: Some("is the host up?".into()) }));
+        self.facts
+            .hosts
+            .insert(host.into(), HostFacts::Silent(Silence { reason, hint: Some("is the host up?".into()) }));
         self
     }
 

@@ -34,7 +34,7 @@ fn step(action: Action, verify: Check) -> Step {
     Step { expect: Check::Nothing, action, verify, timeout_ms: 90_000 }
 }
 
-fn stage(name: &str, shape: Shape, needs: Needs, services: &[ServiceId], step: Step) -> Stage {
+fn stage(name: &str, shape: Shape, needs: Needs, services: &[ServiceId], step: &Step) -> Stage {
     let tasks = services.iter().map(|service| Task { service: service.clone(), steps: vec![step.clone()] }).collect();
     let timeout_ms = step.timeout_ms;
     Stage { name: name.into(), shape, needs, timeout_ms, not_before_ms: None, safe_point: name == "halt", tasks }

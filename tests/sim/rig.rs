@@ -164,7 +164,7 @@ impl Rig {
 
     pub fn stands(&self) -> bool {
         let height = self.chain().height;
-        std::thread::sleep(Duration::from_millis(1000));
+        std::thread::sleep(Duration::from_secs(1));
         self.chain().height == height
     }
 
