@@ -3,6 +3,7 @@
 //! The engine knows hosts only through [`Transport`], the journal only through [`Recorder`], and time only through
 //! tokio's clock and [`Clock`], so that every path is tested with scripted hosts and a paused clock.
 
+mod arm;
 mod barrier;
 mod check;
 mod locks;

@@ -7,7 +7,8 @@ use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::engine::barrier::{interrupted_now, order};
+use crate::engine::arm::order;
+use crate::engine::barrier::interrupted_now;
 use crate::engine::check;
 use crate::engine::run::{Ended, Interrupt, Run};
 use crate::engine::{Fault, holds};

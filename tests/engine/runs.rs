@@ -7,7 +7,8 @@ use fleet::model::event::{Event, RunState, What};
 use fleet::model::plan::Plan;
 use tokio::sync::watch;
 
-use crate::world::{Links, PausedClock, World};
+use crate::links::Links;
+use crate::world::{PausedClock, World};
 
 /// The events of a run, as far as they came to disk.
 #[derive(Clone, Default)]
