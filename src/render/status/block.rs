@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::facts::{Facts, HostFacts};
 use crate::model::fold::fold;
 use crate::model::verdict::{Cause, ChainState, ChainVerdict, Member, Missing};
-use crate::render::paint::Paint;
 use crate::render::next::next;
+use crate::render::paint::Paint;
 use crate::render::span::span;
 
 /// More foreign validators than this are counted, not listed.
