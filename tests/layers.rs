@@ -1,5 +1,7 @@
 //! The layer rule of `src/lib.rs`, the purity of the inner layers, and the size of files.
 
+#![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -66,7 +66,7 @@ fn one_chain(inventory: &Inventory, selector: Option<&str>, hosts: &[String]) ->
 }
 
 /// The chains that a selector names.
-fn chains_named(selector: &str) -> BTreeSet<&str> {
+pub fn chains_named(selector: &str) -> BTreeSet<&str> {
     let words = selector.split(|c: char| c.is_whitespace() || "(),".contains(c));
     words.filter_map(|word| word.strip_prefix("chain:")).collect()
 }

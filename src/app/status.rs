@@ -5,7 +5,7 @@ use std::io::Write as _;
 use crate::app::context::Context;
 use crate::app::gather::gather;
 use crate::app::memory;
-use crate::app::scope::hosts_of;
+use crate::app::scope::{chains_named, hosts_of};
 use crate::chain::verdict::diagnose;
 use crate::cli::{Output, StatusArgs};
 use crate::error::Result;
@@ -16,14 +16,17 @@ use crate::render;
 /// Shows every host and chain; 0 when every chain advances.
 pub async fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
     let inventory = &context.inventory;
-    let shown = match context.selector(args.selector.as_deref())? {
-        Some(text) => select(&text, inventory)?.hosts,
+    let selector = context.selector(args.selector.as_deref())?;
+    let named = selector.as_deref().map(chains_named).unwrap_or_default();
+    let shown = match &selector {
+        Some(text) => select(text, inventory)?.hosts,
         None => inventory.hosts.iter().map(|host| host.name.clone()).collect(),
     };
     // The verdict on a chain needs all its hosts, whichever are shown.
     let chains: Vec<_> = inventory
         .chains
         .values()
+        .filter(|chain| named.is_empty() || named.contains(chain.name.as_str()))
         .filter(|chain| hosts_of(inventory, &chain.name).iter().any(|host| shown.contains(host)))
         .collect();
     let mut asked = shown.clone();

@@ -121,5 +121,9 @@ fn words(plan: &Plan, set: &ValidatorSet, seen: &Seen) -> String {
         .map(|one| ours.get(one.address.as_str()).map_or(one.address.as_str(), String::as_str))
         .collect();
     let missing = if absent.is_empty() { String::new() } else { format!("; not signing: {}", fold(absent)) };
-    format!("blocks {} to {}: {interval:.2} s apart; {signed} of {total} signed{missing}", seen.first, seen.last)
+    let seen = match blocks {
+        0 => format!("block {}", seen.last),
+        _ => format!("blocks {} to {}: {interval:.2} s apart", seen.first, seen.last),
+    };
+    format!("{seen}; {signed} of {total} signed{missing}")
 }

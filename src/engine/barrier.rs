@@ -125,6 +125,12 @@ async fn wait_until(run: &Run, unix_ms: i64, ready: &mut [Ready]) -> Result<Firi
             return Err(Ended::NotArmed(lost));
         }
     }
+    #[allow(clippy::cast_possible_truncation)] // a round trip in ms fits any integer
+    if run.clock.unix_ms() + largest_rtt(ready) as i64 >= unix_ms {
+        let reason = "armed too late: the agreed time has passed".to_owned();
+        let missing = |one: &Ready| Missing { service: one.task.service.clone(), reason: reason.clone() };
+        return Err(Ended::NotArmed(ready.iter().map(missing).collect()));
+    }
     Ok(Firing { instant_ms: unix_ms, after_height: None, remark: None })
 }
 

@@ -97,7 +97,9 @@ impl World {
 
     pub fn with(bad: &[(&str, Bad)]) -> Arc<Self> {
         let world = Self::new();
-        bad.iter().for_each(|(host, bad)| world.spoil(host, *bad));
+        for (host, bad) in bad {
+            world.spoil(host, *bad);
+        }
         world
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::facts::{Facts, HostFacts};
 use crate::model::fold::fold;
 use crate::model::verdict::{Cause, ChainState, ChainVerdict, Member, Missing};
+use crate::render::next::next;
 use crate::render::paint::Paint;
 use crate::render::span::span;
 
@@ -123,6 +124,13 @@ pub fn hosts(facts: &Facts, width: usize) -> Vec<String> {
         if let Some(lock) = host.lock.as_ref().filter(|lock| !lock.released && lock.remaining_s > 0) {
             say(&format!("{name} is locked by {} for {} (run {})", lock.owner, lock.reason, lock.run));
         }
+    }
+    let hints = facts.hosts.iter().filter_map(|(name, host)| match host {
+        HostFacts::Silent(silence) => Some((name.as_str(), silence.hint.as_deref()?)),
+        HostFacts::Answered(_) => None,
+    });
+    for hint in next(hints) {
+        lines.extend(labelled("next", hint.trim_start_matches("next: "), width));
     }
     if !lines.is_empty() {
         lines.insert(0, String::new());

@@ -33,7 +33,7 @@ pub struct Row {
     pub signer: Option<String>,
 }
 
-/// In the inventory's order; hosts without facts weren't asked and have none.
+/// In the inventory's order, without nodes of chains that have no verdict here; hosts without facts weren't asked and have none.
 pub fn rows(verdicts: &[ChainVerdict], facts: &Facts, inventory: &Inventory) -> Vec<Row> {
     let asked = inventory.hosts.iter().filter_map(|host| Some((host, facts.hosts.get(&host.name)?)));
     asked.flat_map(|(host, told)| of_host(verdicts, facts, host, told)).collect()
@@ -47,6 +47,7 @@ fn of_host(verdicts: &[ChainVerdict], facts: &Facts, host: &Host, told: &HostFac
         HostFacts::Answered(answer) => host
             .services
             .iter()
+            .filter(|service| service.chain.as_ref().is_none_or(|chain| verdicts.iter().any(|one| one.name == *chain)))
             .map(|service| of_service(verdicts, facts, answer, service, bare(Some(service))))
             .collect(),
     }
