@@ -58,14 +58,12 @@ fn world(nodes: &BTreeMap<String, Node>) -> World {
             let config = facts.config.as_mut().unwrap();
             config.remote_signer = if node.remote { "tcp://0.0.0.0:26659".into() } else { String::new() };
             // A node tells its address by RPC while it runs, and a remote signer's address only so.
-            let told = node.signs().then(|| address.clone()).unwrap_or_default();
+            let told = if node.signs() { address.clone() } else { String::new() };
             let status =
                 NodeStatus { chain_id: "virtengine-1".into(), height: 5, address: told, ..NodeStatus::default() };
             facts.rpc.status = (node.alive || node.remote).then_some(status);
-            facts.key = match node.has_key {
-                true => KeyFacts::Present { address, public_key: "key".into() },
-                false => KeyFacts::Missing,
-            };
+            facts.key =
+                if node.has_key { KeyFacts::Present { address, public_key: "key".into() } } else { KeyFacts::Missing };
             if !node.has_state {
                 facts.signer = SignerFacts::Missing;
             }

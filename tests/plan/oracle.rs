@@ -43,7 +43,7 @@ pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTree
         for step in &task.steps {
             let before = voting(nodes, &alive, &voters);
             match step.action {
-                Action::Observe => continue,
+                Action::Observe => {}
                 Action::Stop { .. } => {
                     alive.remove(name);
                     if step.verify != Check::Stopped {

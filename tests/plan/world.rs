@@ -34,9 +34,9 @@ pub fn hosts(validators: &[&str], sentries: &[&str]) -> String {
     for (role, names) in [("validator", validators), ("sentry", sentries)] {
         for name in names {
             let range = name.find('[').map_or("", |at| &name[at..]);
-            text += &format!(
+            text.extend([format!(
                 "[hosts.\"{name}\"]\naddress = \"{role}{range}\"\nrole = \"{role}\"\nchain = \"virtengine\"\n"
-            );
+            )]);
         }
     }
     text

@@ -1,5 +1,4 @@
 //! Journal, plans and runs as people and programs read them.
-#![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
