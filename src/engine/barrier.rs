@@ -19,6 +19,8 @@ use crate::model::plan::{Check, Instant, Shape, Stage, Target, Task};
 const ACKNOWLEDGE: Duration = Duration::from_secs(3);
 /// What an instant is ahead of the last byte sent, beyond the largest round trip, ms.
 const MARGIN_MS: f64 = 30.0;
+/// How much earlier than the instant a stop may seem to have begun, µs.
+const SLACK_US: i64 = 500_000;
 /// How often an armed host is asked whether it still waits, when the instant is far.
 const PING: Duration = Duration::from_secs(10);
 /// How often the watched nodes are asked for a new block.
@@ -225,14 +227,16 @@ async fn fire(run: &Run, index: usize, mut one: Ready, instant_ms: i64) -> Fired
     let service = one.task.service.clone();
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     run.emit(What::StepEnded { stage: index, service: service.clone(), step: 0, outcome, took_ms });
-    fired(&one, seen)
+    fired(&one, seen, instant_ms)
 }
 
 #[allow(clippy::cast_possible_truncation)] // an offset of clocks in µs fits for centuries
-fn fired(one: &Ready, seen: Option<Observation>) -> Fired {
+fn fired(one: &Ready, seen: Option<Observation>, instant_ms: i64) -> Fired {
     let Some(seen) = seen else { return Fired { stop: None, signer: SignerFacts::Unknown } };
     let offset_us = (one.clock.offset_ms * 1e3) as i64;
-    let known = seen.stop_began_us > 0 && seen.stop_ended_us > 0;
+    // A unit that had stopped before says nothing of this stop; clocks may be off by less than the slack.
+    let since_us = instant_ms * 1000 - SLACK_US;
+    let known = seen.stop_began_us - offset_us >= since_us && seen.stop_ended_us > 0;
     let stop = known.then(|| StopTime {
         service: one.task.service.clone(),
         began_us: seen.stop_began_us - offset_us,

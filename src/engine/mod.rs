@@ -12,6 +12,7 @@ mod run;
 mod stage;
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 pub use crate::engine::check::{holds, validators};
 pub use crate::engine::log::{Clock, Log, Recorder, SystemClock};
@@ -221,8 +222,8 @@ pub trait Transport: Prober {
     async fn lock(&self, host: &str, claim: &Claim) -> Result<Grant, Fault>;
     /// Gives a host's lock back.
     async fn unlock(&self, host: &str, fence: &Fence) -> Result<(), Fault>;
-    /// Carries out one step.
-    async fn act(&self, order: &Order) -> Result<Receipt, Fault>;
+    /// Carries out one step. `alive` is told as soon as what was started has a live process, before the rest is seen.
+    async fn act(&self, order: &Order, alive: &Notify) -> Result<Receipt, Fault>;
     /// Brings one step to the point where it waits on the host, for at most `lease_s`.
     async fn arm(&self, order: &Order, lease_s: u64) -> Result<Box<dyn Armed>, Fault>;
 }

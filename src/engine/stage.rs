@@ -1,10 +1,12 @@
 //! Parallel and ranked stages, and how a stage ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::engine::arm::order;
@@ -95,10 +97,18 @@ async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
     let mut pending: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
     let ranked = matches!(stage.shape, Shape::Ranked(_));
     for task in in_order(run, stage).await {
-        pending.push(Box::pin(carry_out_task(run, index, task, until)));
+        let alive = Arc::new(Notify::new());
+        pending.push(Box::pin(carry_out_task(run, index, task, until, Arc::clone(&alive))));
         if ranked {
-            // Issued in order, each as soon as the one before is under way; a slow one delays the rest only so long.
-            let _ = timeout(GATE, pending.next()).await;
+            // Issued in order, each as soon as the one before lives or has failed; a slow one delays the rest only so
+            // long.
+            let gate = async {
+                tokio::select! {
+                    _ = pending.next() => {}
+                    () = alive.notified() => {}
+                }
+            };
+            let _ = timeout(GATE, gate).await;
         }
     }
     while !enough(run, index, stage) && pending.next().await.is_some() {}
@@ -146,7 +156,7 @@ async fn powers_of_chain(run: &Run) -> Option<(Vec<Validator>, String)> {
     None
 }
 
-async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant) {
+async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant, alive: Arc<Notify>) {
     let Some(target) = run.plan.target(&task.service) else { return };
     for (number, step) in task.steps.iter().enumerate() {
         let begun = Instant::now();
@@ -159,7 +169,7 @@ async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant) {
         }
         // Under way when fleet died: look first, never repeat blindly.
         let resumed = before.is_some();
-        let outcome = carry_out_step(run, index, number, target, step, until, resumed).await;
+        let outcome = carry_out_step(run, index, number, target, step, until, resumed, &alive).await;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let good = outcome.is_good();
         run.emit(What::StepEnded { stage: index, service: task.service.clone(), step: number, outcome, took_ms });
@@ -169,6 +179,7 @@ async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant) {
     }
 }
 
+#[allow(clippy::too_many_arguments)] // which step of which run, and its bounds; one caller
 async fn carry_out_step(
     run: &Run,
     index: usize,
@@ -177,6 +188,7 @@ async fn carry_out_step(
     step: &Step,
     until: Instant,
     resumed: bool,
+    alive: &Notify,
 ) -> Outcome {
     let until = until.min(Instant::now() + Duration::from_millis(step.timeout_ms));
     if step.action == Action::Observe {
@@ -191,7 +203,7 @@ async fn carry_out_step(
         run.emit(What::Remark { text: reason });
     }
     let order = order(run, index, number, target, step);
-    match timeout_at(until, run.transport.act(&order)).await {
+    match timeout_at(until, run.transport.act(&order, alive)).await {
         Ok(Ok(receipt)) => match (receipt.refusal, holds(step.verify, &receipt.seen)) {
             // What an earlier fleet had sent took effect after the look.
             (Some(_), Ok(())) if resumed => Outcome::Skipped,

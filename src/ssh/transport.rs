@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::engine::{
     Answer, Armed, Claim, FactsTarget, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport,
@@ -198,7 +200,7 @@ impl Transport for SshTransport {
         self.whole(host, scripts::UNLOCK, &[&fence.run, &epoch], PROBE).await.map(drop)
     }
 
-    async fn act(&self, order: &Order) -> Result<Receipt, Fault> {
+    async fn act(&self, order: &Order, alive: &Notify) -> Result<Receipt, Fault> {
         let expect = if order.expect == Check::Stopped { "stopped" } else { "" };
         let action = match order.action {
             Action::Observe => return Err(Fault::answer("nothing to do")),
@@ -208,13 +210,18 @@ impl Transport for SshTransport {
         let (epoch, seconds) = (order.fence.epoch.to_string(), (order.timeout_ms / 1000).max(1).to_string());
         let mut args = vec![&*order.fence.run, &*epoch, &*order.step, expect, action, &*seconds];
         args.extend(target_args(&order.target));
+        let host = &order.target.service.host;
+        let link = self.links.link(host).await.map_err(Fault::from)?;
         let bound = Duration::from_millis(order.timeout_ms) + GRACE;
-        let text = self.whole(&order.target.service.host, scripts::ACT, &args, bound).await.map_err(|fault| Fault {
-            // Once a link was there, the script may have run.
-            sent: fault.sent || fault.kind == FaultKind::Answer,
-            ..fault
-        })?;
-        Ok(receipt(&text))
+        let reading = read_act(&link, self.become_of(host), &args, alive);
+        match timeout(bound, reading).await {
+            Ok(Ok(text)) if answer::is_whole(&text) => Ok(receipt(&text)),
+            Ok(Ok(_)) => Err(Fault::unknown("its answer broke off")),
+            // A script that didn't begin in time may begin yet.
+            Ok(Err(error)) if error.kind == LinkErrorKind::Timeout => Err(Fault::unknown(&error.message)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Fault::unknown(&format!("no answer in {} s", bound.as_secs()))),
+        }
     }
 
     async fn arm(&self, order: &Order, lease_s: u64) -> Result<Box<dyn Armed>, Fault> {
@@ -230,6 +237,20 @@ impl Transport for SshTransport {
         let script = open_script(&link, self.become_of(host), scripts::ARM, &args).await.map_err(Fault::from)?;
         Ok(Box::new(Waiting::new(link, script).await?))
     }
+}
+
+/// What `act.sh` prints; tells `alive` when it says so.
+async fn read_act(link: &Arc<Link>, r#become: Become, args: &[&str], alive: &Notify) -> Result<String, LinkError> {
+    let mut script = open_script(link, r#become, scripts::ACT, args).await?;
+    let mut text = String::new();
+    while let Some(line) = script.line().await? {
+        if line == "alive=1" {
+            alive.notify_one();
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// What `act.sh` or `arm.sh` printed at its end.

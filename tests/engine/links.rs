@@ -9,6 +9,7 @@ use fleet::engine::{
 };
 use fleet::model::facts::LockFacts;
 use fleet::model::plan::{Action, Check};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::world::{BEGIN_MS, Bad, World};
@@ -77,7 +78,7 @@ impl Transport for Links {
         }
     }
 
-    async fn act(&self, order: &Order) -> Result<Receipt, Fault> {
+    async fn act(&self, order: &Order, _alive: &Notify) -> Result<Receipt, Fault> {
         let name = &order.target.service.host;
         let world = &self.0;
         assert_eq!((order.action, order.expect), (Action::Start, Check::Stopped));

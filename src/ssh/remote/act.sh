@@ -37,7 +37,10 @@ start)
             case $(systemctl show "$unit" --property=MainPID,ActiveState) in
             *ActiveState=failed*) break ;;
             *MainPID=0*) sleep 0.05 ;;
-            *) break ;;
+            *)
+                echo "alive=1"
+                break
+                ;;
             esac
         done
     fi
