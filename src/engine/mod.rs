@@ -173,6 +173,17 @@ pub struct Order {
     pub timeout_ms: u64,
 }
 
+/// What a step on its host and the stage that gives it its turn tell each other.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// The host has checked what the step expects, and waits.
+    pub ready: Notify,
+    /// The step's turn has come.
+    pub go: Notify,
+    /// What was started has a live process; the rest is seen later.
+    pub alive: Notify,
+}
+
 /// What came of an order, as the host saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -222,8 +233,8 @@ pub trait Transport: Prober {
     async fn lock(&self, host: &str, claim: &Claim) -> Result<Grant, Fault>;
     /// Gives a host's lock back.
     async fn unlock(&self, host: &str, fence: &Fence) -> Result<(), Fault>;
-    /// Carries out one step. `alive` is told as soon as what was started has a live process, before the rest is seen.
-    async fn act(&self, order: &Order, alive: &Notify) -> Result<Receipt, Fault>;
+    /// Carries out one step when its turn comes.
+    async fn act(&self, order: &Order, turn: &Turn) -> Result<Receipt, Fault>;
     /// Brings one step to the point where it waits on the host, for at most `lease_s`.
     async fn arm(&self, order: &Order, lease_s: u64) -> Result<Box<dyn Armed>, Fault>;
 }

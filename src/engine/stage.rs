@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, join, join_all};
 use futures::stream::FuturesUnordered;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::engine::arm::order;
 use crate::engine::barrier::interrupted_now;
 use crate::engine::check;
 use crate::engine::run::{Ended, Interrupt, Run};
-use crate::engine::{Fault, holds};
+use crate::engine::{Fault, Turn, holds};
 use crate::model::event::{Outcome, What};
 use crate::model::facts::Validator;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target, Task};
 
-/// How long a ranked stage waits for one start before it issues the next.
+/// How long a ranked stage waits for all to be ready, and then for one start before it issues the next.
 const GATE: Duration = Duration::from_secs(2);
 /// What an operator who leaves before the blocks is told.
 pub(super) const STARTED: &str = "all nodes were started; blocks were not waited for";
@@ -96,22 +95,30 @@ async fn wait_for_start(run: &Run, stage: &Stage) -> Result<(), Ended> {
 async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
     let mut pending: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
     let ranked = matches!(stage.shape, Shape::Ranked(_));
-    for task in in_order(run, stage).await {
-        let alive = Arc::new(Notify::new());
-        pending.push(Box::pin(carry_out_task(run, index, task, until, Arc::clone(&alive))));
-        if ranked {
-            // Issued in order, each as soon as the one before lives or has failed; a slow one delays the rest only so
-            // long.
-            let gate = async {
-                tokio::select! {
-                    _ = pending.next() => {}
-                    () = alive.notified() => {}
-                }
-            };
-            let _ = timeout(GATE, gate).await;
-        }
+    let mut turns = Vec::new();
+    for (task, before) in in_order(run, stage).await.into_iter().zip(0_u32..) {
+        let turn = Arc::new(Turn::default());
+        // Those in front may take their time first.
+        let patience = if ranked { GATE * (before + 1) } else { Duration::ZERO };
+        pending.push(Box::pin(carry_out_task(run, index, task, until, patience, Arc::clone(&turn))));
+        turns.push(turn);
     }
-    while !enough(run, index, stage) && pending.next().await.is_some() {}
+    if !ranked {
+        turns.iter().for_each(|turn| turn.go.notify_one());
+        while !enough(run, index, stage) && pending.next().await.is_some() {}
+        return;
+    }
+    join(async { while pending.next().await.is_some() {} }, one_after_the_other(&turns)).await;
+}
+
+/// Nobody starts before all have checked that they may; then each as soon as the one before lives or has failed. A
+/// slow one delays the rest only so long.
+async fn one_after_the_other(turns: &[Arc<Turn>]) {
+    let _ = timeout(GATE, join_all(turns.iter().map(|turn| turn.ready.notified()))).await;
+    for turn in turns {
+        turn.go.notify_one();
+        let _ = timeout(GATE, turn.alive.notified()).await;
+    }
 }
 
 /// Stages that only look end as soon as they have seen enough; the others wait for everyone.
@@ -156,7 +163,14 @@ async fn powers_of_chain(run: &Run) -> Option<(Vec<Validator>, String)> {
     None
 }
 
-async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant, alive: Arc<Notify>) {
+async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant, patience: Duration, turn: Arc<Turn>) {
+    carry_out_steps(run, index, &task, until, patience, &turn).await;
+    // However it ended, the others don't wait for it.
+    turn.ready.notify_one();
+    turn.alive.notify_one();
+}
+
+async fn carry_out_steps(run: &Run, index: usize, task: &Task, until: Instant, patience: Duration, turn: &Turn) {
     let Some(target) = run.plan.target(&task.service) else { return };
     for (number, step) in task.steps.iter().enumerate() {
         let begun = Instant::now();
@@ -169,7 +183,7 @@ async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant, ali
         }
         // Under way when fleet died: look first, never repeat blindly.
         let resumed = before.is_some();
-        let outcome = carry_out_step(run, index, number, target, step, until, resumed, &alive).await;
+        let outcome = carry_out_step(run, index, number, target, step, (until, patience), resumed, turn).await;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let good = outcome.is_good();
         run.emit(What::StepEnded { stage: index, service: task.service.clone(), step: number, outcome, took_ms });
@@ -186,11 +200,11 @@ async fn carry_out_step(
     number: usize,
     target: &Target,
     step: &Step,
-    until: Instant,
+    (until, patience): (Instant, Duration),
     resumed: bool,
-    alive: &Notify,
+    turn: &Turn,
 ) -> Outcome {
-    let until = until.min(Instant::now() + Duration::from_millis(step.timeout_ms));
+    let until = until.min(Instant::now() + patience + Duration::from_millis(step.timeout_ms));
     if step.action == Action::Observe {
         return observe(run, target, step, until).await;
     }
@@ -203,7 +217,7 @@ async fn carry_out_step(
         run.emit(What::Remark { text: reason });
     }
     let order = order(run, index, number, target, step);
-    match timeout_at(until, run.transport.act(&order, alive)).await {
+    match timeout_at(until, run.transport.act(&order, turn)).await {
         Ok(Ok(receipt)) => match (receipt.refusal, holds(step.verify, &receipt.seen)) {
             // What an earlier fleet had sent took effect after the look.
             (Some(_), Ok(())) if resumed => Outcome::Skipped,

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::engine::{
-    Answer, Armed, Claim, FactsTarget, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport,
+    Answer, Armed, Claim, FactsTarget, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport, Turn,
 };
 use crate::model::facts::HostAnswer;
 use crate::model::inventory::{Become, Inventory};
 use crate::model::plan::{Action, Check, Target};
 use crate::ssh::armed::Waiting;
-use crate::ssh::shell::{open_script, run_script};
+use crate::ssh::shell::{Script, open_script, run_script};
 use crate::ssh::{Link, LinkError, LinkErrorKind, Links, answer, http, scripts};
 
 /// How long a question may take on a host.
@@ -200,7 +199,7 @@ impl Transport for SshTransport {
         self.whole(host, scripts::UNLOCK, &[&fence.run, &epoch], PROBE).await.map(drop)
     }
 
-    async fn act(&self, order: &Order, alive: &Notify) -> Result<Receipt, Fault> {
+    async fn act(&self, order: &Order, turn: &Turn) -> Result<Receipt, Fault> {
         let expect = if order.expect == Check::Stopped { "stopped" } else { "" };
         let action = match order.action {
             Action::Observe => return Err(Fault::answer("nothing to do")),
@@ -212,14 +211,21 @@ impl Transport for SshTransport {
         args.extend(target_args(&order.target));
         let host = &order.target.service.host;
         let link = self.links.link(host).await.map_err(Fault::from)?;
+        let opening = prepare(&link, self.become_of(host), &args);
+        let mut script = match timeout(PROBE, opening).await {
+            Ok(Ok(Ready::Waits(script))) => script,
+            Ok(Ok(Ready::Refused(text))) => return Ok(receipt(&text)),
+            // Without its turn a script does nothing.
+            Ok(Err(error)) => return Err(Fault { sent: false, ..error.into() }),
+            Err(_) => return Err(Fault::answer(&format!("not ready in {} s", PROBE.as_secs()))),
+        };
+        turn.ready.notify_one();
+        turn.go.notified().await;
         let bound = Duration::from_millis(order.timeout_ms) + GRACE;
-        let reading = read_act(&link, self.become_of(host), &args, alive);
-        match timeout(bound, reading).await {
+        match timeout(bound, go(&mut script, turn)).await {
             Ok(Ok(text)) if answer::is_whole(&text) => Ok(receipt(&text)),
             Ok(Ok(_)) => Err(Fault::unknown("its answer broke off")),
-            // A script that didn't begin in time may begin yet.
-            Ok(Err(error)) if error.kind == LinkErrorKind::Timeout => Err(Fault::unknown(&error.message)),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(Fault { sent: true, ..error.into() }),
             Err(_) => Err(Fault::unknown(&format!("no answer in {} s", bound.as_secs()))),
         }
     }
@@ -239,13 +245,35 @@ impl Transport for SshTransport {
     }
 }
 
-/// What `act.sh` prints; tells `alive` when it says so.
-async fn read_act(link: &Arc<Link>, r#become: Become, args: &[&str], alive: &Notify) -> Result<String, LinkError> {
+/// What became of `act.sh` before its turn.
+enum Ready {
+    /// It waits.
+    Waits(Script),
+    /// It ended: what it printed.
+    Refused(String),
+}
+
+/// Begins `act.sh` and reads until it waits for its turn.
+async fn prepare(link: &Arc<Link>, r#become: Become, args: &[&str]) -> Result<Ready, LinkError> {
     let mut script = open_script(link, r#become, scripts::ACT, args).await?;
     let mut text = String::new();
     while let Some(line) = script.line().await? {
+        if line == "ready=1" {
+            return Ok(Ready::Waits(script));
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(Ready::Refused(text))
+}
+
+/// Gives it its turn and reads the rest.
+async fn go(script: &mut Script, turn: &Turn) -> Result<String, LinkError> {
+    script.send("go").await?;
+    let mut text = String::new();
+    while let Some(line) = script.line().await? {
         if line == "alive=1" {
-            alive.notify_one();
+            turn.alive.notify_one();
         }
         text.push_str(&line);
         text.push('\n');

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleet::engine::{
-    Answer, Armed, Claim, ClockSample, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport,
+    Answer, Armed, Claim, ClockSample, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport, Turn,
 };
 use fleet::model::facts::LockFacts;
 use fleet::model::plan::{Action, Check};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::world::{BEGIN_MS, Bad, World};
@@ -78,7 +77,9 @@ impl Transport for Links {
         }
     }
 
-    async fn act(&self, order: &Order, _alive: &Notify) -> Result<Receipt, Fault> {
+    async fn act(&self, order: &Order, turn: &Turn) -> Result<Receipt, Fault> {
+        turn.ready.notify_one();
+        turn.go.notified().await;
         let name = &order.target.service.host;
         let world = &self.0;
         assert_eq!((order.action, order.expect), (Action::Start, Check::Stopped));

@@ -1,4 +1,5 @@
-# One step: RUN EPOCH STEP EXPECT ACTION SECONDS UNIT HOME DB_DIR STATE_FILE.
+# One step: RUN EPOCH STEP EXPECT ACTION SECONDS UNIT HOME DB_DIR STATE_FILE. It checks, says that it is ready, and acts
+# when it reads 'go'; without it nothing happens.
 run=$1 epoch=$2 step=$3 expect=$4 action=$5 seconds=$6 unit=$7 home=$8 db_dir=$9
 shift 9
 state_file=$1
@@ -10,10 +11,13 @@ refuse() {
     exit 0
 }
 
-fenced "$run" "$epoch" && refuse "another run has taken this host's lock"
-lease_remaining "$run"
-[ "$remaining" -gt 0 ] || refuse "the lease of this run has expired"
+may_act() {
+    fenced "$run" "$epoch" && refuse "another run has taken this host's lock"
+    lease_remaining "$run"
+    [ "$remaining" -gt 0 ] || refuse "the lease of this run has expired"
+}
 
+may_act
 if [ "$expect" = stopped ]; then
     seen=$(unit_facts "$unit" "$home" "$db_dir" "")
     case $seen in
@@ -23,6 +27,15 @@ if [ "$expect" = stopped ]; then
     case $seen in *process=*) refuse "a process of $home still runs" ;; esac
     case $seen in *database.locked=1*) refuse "a process holds the database" ;; esac
 fi
+
+read_uptime
+since=$uptime
+echo "ready=1"
+read -r word || word=
+[ "$word" = go ] || refuse "its turn never came, nothing was done"
+# A host that was frozen or cut off meanwhile does nothing.
+may_act
+[ $((uptime - since)) -le 60 ] || refuse "its turn came more than 60 s late, nothing was done"
 
 note_begin "$step" "$epoch"
 case $action in

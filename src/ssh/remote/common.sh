@@ -82,8 +82,9 @@ under_way() {
 }
 
 # What can be seen of a unit $1, the processes of home $2 and the locks on databases in $3, signer state in $4.
+# Leaves in $shown what systemd said.
 unit_facts() {
-    shown=$(systemctl show "$1" --timestamp=us --property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Restart,KillMode,Result,ExecMainStatus,Job,ControlGroup,ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,ActiveExitTimestamp,InactiveEnterTimestamp 2>/dev/null)
+    shown=$(systemctl show "$1" --timestamp=us --property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Restart,KillMode,Result,ExecMainStatus,ExecStart,InvocationID,Job,ControlGroup,ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,ActiveExitTimestamp,InactiveEnterTimestamp 2>/dev/null)
     group=
     while IFS= read -r line; do
         echo "unit.$line"

@@ -12,7 +12,9 @@ show_lock
 show_file() { [ -r "$2" ] && printf 'file.%s=%s\n' "$1" "$(base64 -w 0 "$2")"; }
 
 watchdogs() {
-    systemctl is-active --quiet monit.service 2>/dev/null && echo "watchdog=monit"
+    for file in /etc/systemd/system/monit.service /lib/systemd/system/monit.service; do
+        [ -e "$file" ] && systemctl is-active --quiet monit.service && echo "watchdog=monit" && break
+    done
     for file in /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /var/spool/cron/*; do
         [ -f "$file" ] && grep -v '^[[:space:]]*#' "$file" 2>/dev/null | grep -qF -e "$1" && echo "watchdog=$file starts $1"
     done
@@ -26,7 +28,7 @@ while [ "$#" -ge 4 ]; do
     unit_facts "$unit" "$home" "" ""
     watchdogs "$unit"
     [ -e "$records/hold/$unit" ] && echo "held=1"
-    systemctl show "$unit" --property=ExecStart --value 2>/dev/null | grep -q cosmovisor && echo "cosmovisor=1"
+    case $shown in *ExecStart=*cosmovisor*) echo "cosmovisor=1" ;; esac
     if [ -n "$home" ]; then
         disk=$(df -P -B1 "$home" 2>/dev/null | tail -n 1)
         [ -n "$disk" ] && echo "disk=$disk"
@@ -36,7 +38,7 @@ while [ "$#" -ge 4 ]; do
         else
             echo "config.error=there is no folder $home, or it cannot be read"
         fi
-        invocation=$(systemctl show "$unit" --property=InvocationID --value 2>/dev/null)
+        invocation=$(echo "$shown" | sed -n 's/^InvocationID=//p')
         [ -n "$invocation" ] && journalctl --quiet --output=cat "_SYSTEMD_INVOCATION_ID=$invocation" --lines=3000 2>/dev/null |
             grep -q 'CONSENSUS FAILURE' && echo "consensus_failure=1"
     fi
