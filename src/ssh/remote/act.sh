@@ -18,6 +18,7 @@ may_act() {
 }
 
 may_act
+seen=
 if [ "$expect" = stopped ]; then
     seen=$(unit_facts "$unit" "$home" "$db_dir" "")
     case $seen in
@@ -40,7 +41,8 @@ may_act
 note_begin "$step" "$epoch"
 case $action in
 start)
-    systemctl reset-failed "$unit" 2>/dev/null
+    # Only where it is needed: those whose turn is next wait for this.
+    case $seen in *unit.ActiveState=failed*) systemctl reset-failed "$unit" 2>/dev/null ;; esac
     message=$(systemctl start --no-block "$unit" 2>&1)
     code=$?
     if [ "$code" = 0 ]; then
@@ -70,5 +72,7 @@ esac
 note_end "$step" "$epoch" "$code"
 [ "$code" = 0 ] || echo "refused=systemctl $action $unit: exit $code: $message" | tr '\n' ' '
 [ "$code" = 0 ] || echo
+# Whether a start took is seen from the unit alone; a stop is proven by all there is.
+[ "$action" = start ] && home='' db_dir='' state_file=''
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
 echo "done=1"

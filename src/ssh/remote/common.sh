@@ -48,8 +48,9 @@ lease_remaining() {
     remaining=$((${line:-0} - uptime))
 }
 
-note_begin() { echo "begin $1 $(date +%s)" >>"$locks/$2/steps"; }
-note_end() { echo "end $1 $3 $(date +%s)" >>"$locks/$2/steps"; }
+# The record of steps, each with its time in seconds since the machine started.
+note_begin() { read_uptime && echo "begin $1 $uptime" >>"$locks/$2/steps"; }
+note_end() { read_uptime && echo "end $1 $3 $uptime" >>"$locks/$2/steps"; }
 
 # The lock as facts.
 show_lock() {
