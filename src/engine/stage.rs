@@ -104,7 +104,9 @@ async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
         turns.push(turn);
     }
     if !ranked {
-        turns.iter().for_each(|turn| turn.go.notify_one());
+        for turn in &turns {
+            turn.go.notify_one();
+        }
         while !enough(run, index, stage) && pending.next().await.is_some() {}
         return;
     }

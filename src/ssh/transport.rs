@@ -248,7 +248,7 @@ impl Transport for SshTransport {
 /// What became of `act.sh` before its turn.
 enum Ready {
     /// It waits.
-    Waits(Script),
+    Waits(Box<Script>),
     /// It ended: what it printed.
     Refused(String),
 }
@@ -259,7 +259,7 @@ async fn prepare(link: &Arc<Link>, r#become: Become, args: &[&str]) -> Result<Re
     let mut text = String::new();
     while let Some(line) = script.line().await? {
         if line == "ready=1" {
-            return Ok(Ready::Waits(script));
+            return Ok(Ready::Waits(Box::new(script)));
         }
         text.push_str(&line);
         text.push('\n');
