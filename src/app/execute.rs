@@ -99,7 +99,9 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
         }
         Ended::NotArmed(missing) => not_armed(plan, missing),
         Ended::Locked(reason) => {
-            let next = "fleet lock show; wait for that run to end".into();
+            let next =
+                "wait for that run to end (fleet lock show); if its fleet died: fleet resume, where it was started"
+                    .into();
             (Some(Kind::Locked), format!("{reason}; nothing was changed"), Some(next))
         }
         Ended::Interrupted(signal, text) => {

@@ -24,16 +24,13 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     if !state.touched() {
         return give_back(context, &directory, &plan, state).await;
     }
+    if let Some(by) = overtaken(context, &plan, &state).await {
+        return Err(close(context, &directory, state, &by)?);
+    }
     let given_up = if args.give_up { silent(context, &plan).await } else { Vec::new() };
-    let text = format!(
-        "run {} of {}: {}; stage {} of {} was under way",
-        directory.id(),
-        plan.chain_id,
-        plan.operation.words(),
-        state.done_stages.len() + 1,
-        plan.stages.len()
-    );
-    let _ = std::io::Write::write_all(&mut context.for_people(), (text + "\n").as_bytes());
+    let stage = plan.stages.get(state.done_stages.len()).map_or("the end", |stage| stage.name.as_str());
+    let (run, operation) = (directory.id(), plan.operation.words());
+    let _ = writeln!(context.for_people(), "run {run} of {}: {operation}; {stage} was under way", plan.chain_id);
     if !args.yes && !context.yes_to("Look at every host again and go on?")? {
         return Ok(0);
     }
@@ -45,6 +42,25 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
         watch::watch(context, &plan, 3, interrupt).await;
     }
     Ok(finished.exit)
+}
+
+/// The later run that has held one of this run's hosts: what this one meant to do is no longer what is wanted.
+async fn overtaken(context: &Context, plan: &Plan, state: &RunState) -> Option<String> {
+    let looks = plan.hosts().into_iter().map(|host| async move {
+        let Ok(Answer::Lock(Some(lock))) = context.transport.probe(&host, &Probe::Lock).await else { return None };
+        let ours = state.epochs.get(&host)?;
+        (lock.run != state.run && lock.epoch > *ours).then_some(lock.run)
+    });
+    join_all(looks).await.into_iter().flatten().max()
+}
+
+/// Ends an overtaken run in its journal; nothing is left of it to go on with.
+fn close(context: &Context, directory: &RunDir, state: RunState, by: &str) -> Result<Error> {
+    let summary = format!("overtaken by run {by}: nothing is left to go on with");
+    let log = Log::new(Box::new(Journal::take_up(directory)?), Box::new(|_| {}), state);
+    log.emit(context.now_ms(), What::RunEnded { exit: 1, summary: summary.clone(), next: None });
+    Ok(Error::failed(format!("run {} was {summary}; no host was touched", directory.id()))
+        .hint("see what is true now: fleet status"))
 }
 
 fn find(context: &Context, args: &ResumeArgs) -> Result<RunDir> {

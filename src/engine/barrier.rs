@@ -38,6 +38,15 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
     // Fired or about to be: the instant that was agreed on is past, and what came of it is seen on the hosts.
     let resumed = run.state().touched();
     let tasks = if resumed { still_to_do(run, index, stage).await } else { stage.tasks.clone() };
+    if tasks.is_empty() {
+        // Everything had stopped already when fleet died; what was signed until then is no new block.
+        let targets = stage.tasks.iter().filter_map(|task| run.plan.target(&task.service));
+        let seen = join_all(targets.map(|target| check::observe(&*run.transport, target))).await;
+        if let Some(height) = seen.iter().flatten().filter_map(|one| committed(&one.signer)).max() {
+            run.emit(What::Baseline { height });
+        }
+        return super::stage::conclude(run, index, &run.without_left_out(stage));
+    }
     let mut ready = arm_all(run, index, &tasks, instant).await?;
     let stage = &run.without_left_out(stage);
     let instant = if resumed { &Instant::Now } else { instant };

@@ -273,7 +273,10 @@ impl RunState {
             What::Baseline { height } => self.baseline = self.baseline.max(*height),
             What::StageStarted { stage, .. } => self.stage = *stage,
             What::LeftOut { service, .. } => self.left_out.push(service.clone()),
-            What::Firing { instant_ms, .. } => self.fired_ms = Some(*instant_ms),
+            // A resumed run may fire at what was left: blocks are missing since the first time.
+            What::Firing { instant_ms, .. } => {
+                self.fired_ms.get_or_insert(*instant_ms);
+            }
             What::StepStarted { stage, service, step } => {
                 self.steps.insert((*stage, service.to_string(), *step), None);
             }

@@ -130,3 +130,20 @@ fn armed_hosts_of_a_dead_fleet_are_disarmed() {
     eventually("nothing waits on any host", || waiting() == 0);
     assert_eq!(rig.pids(), pids);
 }
+
+#[test]
+fn a_run_that_another_has_overtaken_is_closed_and_touches_nothing() {
+    let rig = Rig::new(&small());
+    let run = rig.start("restart --coordinated --yes");
+    rig.reached("firing");
+    run.signal(Signal::KILL);
+    run.wait();
+    eventually("all have stopped by themselves", || rig.hosts().iter().all(|host| rig.active(host) == "inactive"));
+    expire(&rig);
+    rig.run("start --yes --blocks 1").ended(0);
+    let pids = rig.pids();
+    let refused = rig.run("resume --yes").ended(1);
+    assert!(refused.err.contains("overtaken by run") && refused.err.contains("no host was touched"), "{}", refused.err);
+    assert_eq!(rig.pids(), pids);
+    rig.run("resume --yes").ended(2).says("no unfinished run");
+}
