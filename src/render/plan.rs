@@ -215,7 +215,9 @@ fn below(plan: &Plan) -> Vec<String> {
     }
     if plan.operation == Operation::Halt && plan.power.total > 0 {
         let remains = plan.power.total - plan.power.planned;
-        lines.push(format!("Power that remains: {remains} of {}, quorum {}.", plan.power.total, plan.power.quorum));
+        let goes_on = if remains < plan.power.quorum { "the chain stops" } else { "the chain can go on" };
+        let (total, quorum) = (plan.power.total, plan.power.quorum);
+        lines.push(format!("Power that remains: {remains} of {total}, quorum {quorum}: {goes_on}."));
     }
     lines.push(format!("Agreement for other operators: {}", plan.agreement.digest()));
     lines
