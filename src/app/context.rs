@@ -82,12 +82,10 @@ impl Context {
         })
     }
 
-    /// Prints a line or a document to standard output; a closed pipe is no error.
+    /// Prints a line or a document to standard output.
+    #[allow(clippy::unused_self)]
     pub fn print(&self, text: &str) {
-        let mut out = self.out();
-        let newline = if text.ends_with('\n') { "" } else { "\n" };
-        let _ = write!(out, "{text}{newline}");
-        let _ = out.flush();
+        say(text.strip_suffix('\n').unwrap_or(text));
     }
 
     /// Prints rows as one JSON array, or as JSON Lines.
@@ -132,4 +130,11 @@ pub fn colored(color: Color, output: Output) -> bool {
             output == Output::Text && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
         }
     }
+}
+
+/// Prints a line to standard output; a closed pipe or terminal ends nothing.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
 }

@@ -1,13 +1,12 @@
 //! `fleet demo`: the real commands on simulated hosts, each announced by the command line it stands for.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::context::Context;
+use crate::app::context::{Context, say};
 use crate::app::{operate, runs, status};
 use crate::cli::{Cli, Command, DemoArgs, Global, Output, RunsCommand};
 use crate::error::{Error, Kind, Result};
@@ -115,11 +114,4 @@ impl Left {
             _ = terminate.recv() => three,
         }
     }
-}
-
-/// A closed pipe is no error.
-fn say(text: &str) {
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{text}");
-    let _ = out.flush();
 }

@@ -1,10 +1,10 @@
 //! `fleet runs`: what past runs did, from their journals.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::app::context::say;
 use crate::cli::{Global, Output, RunsCommand};
 use crate::error::{Error, Result};
 use crate::journal::{Places, RunDir, Stored, list};
@@ -121,9 +121,4 @@ fn report(global: &Global, run: &RunDir) -> Result<()> {
 
 fn colored(global: &Global) -> bool {
     crate::app::context::colored(global.color, global.output)
-}
-
-/// A closed pipe is no error.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

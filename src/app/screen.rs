@@ -1,13 +1,13 @@
 //! Shows a run while it goes on: lines for people, events for programs.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use crate::app::context::Context;
+use crate::app::context::{Context, say};
 use crate::cli::Output;
 use crate::engine::{Clock as _, SystemClock};
 use crate::model::event::{Event, RunState};
@@ -75,7 +75,7 @@ impl Screen {
                 "exit": state.ended.as_ref().map(|(exit, _)| exit),
                 "summary": state.ended.as_ref().map(|(_, summary)| summary), "events": shown.events,
             });
-            print(&document.to_string());
+            say(&document.to_string());
         }
     }
 }
@@ -87,10 +87,10 @@ impl Shown {
             Output::Text if lines.is_empty() => {}
             Output::Text => {
                 self.said_ms = event.at_ms;
-                self.bar.suspend(|| lines.iter().for_each(|line| print(line)));
+                self.bar.suspend(|| lines.iter().for_each(|line| say(line)));
             }
             Output::Json => self.events.push(event.clone()),
-            Output::Jsonl => print(&serde_json::to_string(event).unwrap_or_default()),
+            Output::Jsonl => say(&serde_json::to_string(event).unwrap_or_default()),
         }
     }
 
@@ -102,7 +102,7 @@ impl Shown {
             self.bar.tick();
         } else if self.output == Output::Text && !doing.is_empty() && now_ms - self.said_ms >= quiet_ms {
             self.said_ms = now_ms;
-            print(&doing);
+            say(&doing);
         }
     }
 }
@@ -112,13 +112,6 @@ async fn tick(shared: Arc<Mutex<Shown>>, live: bool) {
         tokio::time::sleep(TICK).await;
         lock(&shared).renew(live);
     }
-}
-
-/// A closed pipe or terminal ends nothing.
-fn print(line: &str) {
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
 }
 
 fn lock(shared: &Mutex<Shown>) -> std::sync::MutexGuard<'_, Shown> {
