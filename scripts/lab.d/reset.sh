@@ -25,40 +25,58 @@ lab_reset() {
 }
 
 reset_wipe() {
-	local h=$1 root units
+	local h=$1 root units reload
 	set_frozen "$h" 0
 	ip link set "${VETH[$h]}" up
 	root=$(host_dir "$h")/root
 	units=$(units_of "$h" | tr '\n' ' ')
+	reload=$(restore_units "$h" "$root")
+	# The units first: what a test put into one could hold up its stop.
 	# Killed rather than stopped: what they would still write is wiped anyhow,
 	# and a node whose consensus has failed may not stop by itself.
 	# shellcheck disable=SC2016,SC2086
 	inside "$h" /bin/sh -c '
+		[ -z "$1" ] || systemctl daemon-reload
+		shift
 		systemctl kill -s KILL "$@" 2>/dev/null
-		systemctl stop "$@" 2>/dev/null
+		timeout 60 systemctl stop "$@" 2>/dev/null
 		pkill -KILL -U virtengine,other
 		nft flush ruleset
 		rm -rf /run/fleet /run/fleet-* /tmp/fleet* /tmp/*.fleet-* /dev/shm/fleet* \
 			/etc/systemd/system/fleet* /run/systemd/system/fleet*
-	' reset $units 'fleet*' || { warn "$h: its nodes could not be stopped"; return 1; }
+	' reset "$reload" $units 'fleet*' || { warn "$h: its nodes could not be stopped"; return 1; }
 	wipe_files "$h" "$root"
+}
+
+# Puts the units back to what they were at genesis; tells where that changed one.
+restore_units() {
+	local h=$1 root=$2 unit place seed=$STATE/seed/$1/etc/systemd/system
+	while read -r unit _; do
+		for place in "$root"/etc/systemd/system{,.control} "/proc/$(leader "$h")/root"/run/systemd/{system,system.control,transient}; do
+			[ -e "$place/$unit.d" ] || continue
+			rm -rf "${place:?}/$unit.d"
+			echo "$unit"
+		done
+		for place in "$root"/etc/systemd/system.control "/proc/$(leader "$h")/root"/run/systemd/{system,system.control,transient}; do
+			[ -e "$place/$unit" ] || [ -L "$place/$unit" ] || continue
+			rm -f "${place:?}/$unit"
+			echo "$unit"
+		done
+		cmp -s "$root/etc/systemd/system/$unit" "$seed/$unit" || {
+			cp -a --remove-destination "$seed/$unit" "$root/etc/systemd/system/$unit"
+			echo "$unit"
+		}
+	done < <(services_of "$h")
 }
 
 # The overlay's upper part tells what was ever written; it is small to search.
 wipe_files() {
-	local h=$1 root=$2 unit home place found
+	local h=$1 root=$2 home found
 	while IFS= read -r -d '' found; do
 		rm -rf "${root:?}/$found"
 	done < <(cd "$(host_dir "$h")/upper" && find . -name '*.fleet-*' -prune -print0)
 	rm -rf "$root"/var/lib/fleet "$root"/var/lib/fleet-*
-	while read -r unit home _; do
-		cmp -s "$root/etc/systemd/system/$unit" "$STATE/seed/$h/etc/systemd/system/$unit" || touch "$(host_dir "$h")/reload"
-		[ ! -e "$root/etc/systemd/system/$unit.d" ] || touch "$(host_dir "$h")/reload"
-		for place in "$root"/etc/systemd/system{,.control} "/proc/$(leader "$h")/root"/run/systemd/{system,system.control,transient}; do
-			[ -e "$place/$unit.d" ] || [ -e "$place/$unit" ] || continue
-			rm -rf "${place:?}/$unit.d" "${place:?}/$unit"
-			[ "$place" = "$root/etc/systemd/system" ] || touch "$(host_dir "$h")/reload"
-		done
+	while read -r _ home _; do
 		rm -rf "${root:?}$home"
 	done < <(services_of "$h")
 	rm -rf "$root/home/ops"
@@ -72,10 +90,7 @@ reset_start() {
 	[ -n "$units" ] || return 0
 	# shellcheck disable=SC2016,SC2086
 	inside "$h" /bin/sh -c '
-		[ "$1" = no ] || systemctl daemon-reload
-		shift
 		systemctl reset-failed
 		systemctl start --no-block "$@"
-	' reset "$([ -e "$(host_dir "$h")/reload" ] && echo yes || echo no)" $units
-	rm -f "$(host_dir "$h")/reload"
+	' reset $units
 }

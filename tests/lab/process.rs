@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
 
 /// Polls until `look` sees something; fails the test after `seconds`.
 pub fn until<T>(seconds: u64, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -59,7 +62,7 @@ impl Running {
         let (out, err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
         let what = format!("{command:?}");
-        let child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let child = command.process_group(0).spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         Self { what, child, out, err }
     }
 
@@ -84,8 +87,14 @@ impl Running {
         self.said(None)
     }
 
+    /// Kills it and what it started: a script's commands would go on and disturb the next test.
     fn stop(&mut self) {
-        let _ = self.child.kill();
+        if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+            return;
+        }
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.wait();
     }
 
