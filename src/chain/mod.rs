@@ -6,3 +6,4 @@ pub mod quorum;
 pub mod rpc;
 pub mod signer;
 pub mod verdict;
+pub mod wal;
