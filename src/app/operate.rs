@@ -1,5 +1,6 @@
 //! Every operation on a chain goes this way: gather, plan, confirm, execute, report.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -175,6 +176,7 @@ async fn confirm_and_run(context: &Context, asked: &Asked<'_>, planned: Planned,
         if asked.confirm.dry_run {
             return Ok(0);
         }
+        open_leases(context, &plan);
         let other = (!silent.is_empty()).then(|| ops::without(&plan, &silent, "can't be armed"));
         let other = other.filter(|other| !other.targets.is_empty());
         match context.confirmed(&plan, other.as_ref(), asked.confirm)? {
@@ -205,4 +207,14 @@ async fn confirm_and_run(context: &Context, asked: &Asked<'_>, planned: Planned,
 /// Nodes whose host gave no facts: they can't be armed.
 fn unseen(plan: &Plan) -> Vec<ServiceId> {
     plan.targets.values().filter(|target| !target.seen).map(|target| target.service.clone()).collect()
+}
+
+/// Opens the connections that a stop's leases need, while the operator reads: between the word and the stop every moment
+/// counts.
+fn open_leases(context: &Context, plan: &Plan) {
+    let seen = |service: &&ServiceId| plan.target(service).is_some_and(|target| target.seen);
+    let hosts: BTreeSet<&str> = plan.stops().filter(seen).map(|service| service.host.as_str()).collect();
+    for host in hosts {
+        context.links.open_ahead(host);
+    }
 }

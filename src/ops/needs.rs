@@ -23,7 +23,7 @@ fn needs(plan: &Plan, stage: &Stage) -> Needs {
     let quorum = plan.power.quorum;
     match stage.name.as_str() {
         "services" => Needs::AtLeast(0),
-        "validators" => {
+        "nodes" => {
             let missing = quorum.saturating_sub(plan.running_power());
             let enough = plan.power_of(stage.tasks.iter().map(|task| &task.service)) >= missing;
             if missing > 0 && enough { Needs::Power(missing) } else { Needs::AtLeast(1) }
@@ -47,9 +47,9 @@ fn order_validators(plan: &mut Plan) {
         return;
     }
     let tasks = |name: &str| plan.stages.iter().find(|stage| stage.name == name).map_or(&[][..], |stage| &stage.tasks);
-    let validators: Vec<String> = tasks("validators").iter().map(|task: &Task| task.service.to_string()).collect();
+    let validators: Vec<String> = tasks("nodes").iter().map(|task: &Task| task.service.to_string()).collect();
     let runs_before = tasks("blocks").len() > validators.len();
-    if let Some(stage) = plan.stages.iter_mut().find(|stage| stage.name == "validators") {
+    if let Some(stage) = plan.stages.iter_mut().find(|stage| stage.name == "nodes") {
         stage.shape = Shape::Ranked(if runs_before { Order::ByPowerOfChain } else { Order::AsPlanned });
     }
     if validators.len() > 1 && !runs_before {

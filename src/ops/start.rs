@@ -36,14 +36,21 @@ fn proofs(scene: &Scene<'_>) -> Vec<Stage> {
     }
 }
 
-fn starts(scene: &Scene<'_>) -> [Stage; 3] {
+/// Where powers are known, sentries and validators are one stage: all have proven that they may start before the first
+/// does, and then they follow each other closely. A node that dials another too early tries again only seconds later.
+/// Otherwise a sentry must run before it can tell the order of the validators.
+fn starts(scene: &Scene<'_>) -> Vec<Stage> {
     let of = |class| scene.members.iter().filter(move |member| member.starts && member.class == class);
     let mut sentries: Vec<&Member<'_>> = of(Class::Sentry).collect();
     sentries.sort_by_key(|member| name_order(member));
     let mut validators: Vec<&Member<'_>> = of(Class::Validator).collect();
     validators.sort_by_key(|member| (Reverse(member.target.power), name_order(member)));
     let needed: Vec<&Member<'_>> = of(Class::Needed).collect();
-    [start("services", &needed), start("sentries", &sentries), start("validators", &validators)]
+    let services = start("services", &needed);
+    if scene.power_view().total == 0 {
+        return vec![services, start("sentries", &sentries), start("nodes", &validators)];
+    }
+    vec![services, start("nodes", &[sentries, validators].concat())]
 }
 
 fn start(name: &str, members: &[&Member<'_>]) -> Stage {

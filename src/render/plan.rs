@@ -125,7 +125,7 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
     let not_before = stage.not_before_ms.map(|at| format!(", not before {}", time(at))).unwrap_or_default();
     match (&stage.shape, stage.name.as_str()) {
         (Shape::Barrier(instant), _) => row(count, instant_words(instant)),
-        (_, "validators") => ladder_rows(plan, stage, &not_before),
+        (_, "nodes") => ladder_rows(plan, stage, &not_before),
         _ if starts => vec![Row { name: "start".into(), who: folded(), text: not_before }],
         (_, "still-stopped") => vec![Row { name: "verify".into(), who: count, text: format!("once more{not_before}") }],
         (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
@@ -159,7 +159,7 @@ fn watch_words(stage: &Stage) -> String {
     }
 }
 
-/// The starts of the validators, with the power that each brings.
+/// The starts of the nodes, with the power that each validator brings.
 fn ladder_rows(plan: &Plan, stage: &Stage, not_before: &str) -> Vec<Row> {
     let here: BTreeSet<String> = stage.tasks.iter().map(|task| task.service.to_string()).collect();
     let rungs: Vec<Rung> = plan.ladder().into_iter().filter(|rung| here.contains(&rung.service.to_string())).collect();
@@ -177,7 +177,9 @@ fn ladder_rows(plan: &Plan, stage: &Stage, not_before: &str) -> Vec<Row> {
     let crossing = plan.quorum_crossing();
     let until = rungs.iter().position(|rung| Some(&rung.service) == crossing.as_ref()).map_or(rungs.len(), |at| at + 1);
     let (before, after) = rungs.split_at(until);
-    let mut groups: Vec<&[Rung]> = Vec::new();
+    let powerless = before.iter().take_while(|rung| rung.power == Some(0)).count();
+    let (powerless, before) = before.split_at(powerless);
+    let mut groups: Vec<&[Rung]> = (!powerless.is_empty()).then_some(powerless).into_iter().collect();
     if before.len() > LISTED {
         let (first, rest) = before.split_at(2);
         let (middle, last) = rest.split_at(rest.len() - 1);
@@ -195,14 +197,18 @@ fn ladder_rows(plan: &Plan, stage: &Stage, not_before: &str) -> Vec<Row> {
 
 fn rung_row(plan: &Plan, group: &[Rung], crosses: bool) -> Row {
     let names: Vec<String> = group.iter().map(|rung| rung.service.to_string()).collect();
+    let who = fold(names.iter().map(String::as_str));
     let power: u64 = group.iter().filter_map(|rung| rung.power).sum();
+    if power == 0 && group.iter().all(|rung| rung.power.is_some()) {
+        return Row { name: "start".into(), who, text: String::new() };
+    }
     let reached = group.last().map_or(0, |rung| rung.reached);
     let at = crosses && group.iter().any(|rung| Some(&rung.service) == plan.quorum_crossing().as_ref());
     let quorum =
         if at { format!("   quorum ({}): blocks expected from here", plan.power.quorum) } else { String::new() };
     Row {
         name: "start".into(),
-        who: format!("{}  {power}", fold(names.iter().map(String::as_str))),
+        who: format!("{who}  {power}"),
         text: format!("{reached:>4} of {}{quorum}", plan.power.total),
     }
 }

@@ -185,7 +185,7 @@ impl Teller {
         let Some(stage) = self.plan.stages.get(index) else { return Vec::new() };
         let text = match stage.name.as_str() {
             "halt" => format!("{summary} stopped{}", apart(&self.stops)),
-            "validators" => format!("{}{}", self.started(index), self.crossing(index)),
+            "nodes" => format!("{}{}", self.started(index), self.crossing(index)),
             "sentries" | "services" => self.started(index),
             "blocks" => return self.seen_blocks(ok),
             "verify" | "still-stopped" => format!("{summary} proven stopped"),
@@ -202,10 +202,8 @@ impl Teller {
             stage.tasks.iter().map(|task| &task.service).filter(good).map(ToString::to_string).collect();
         match (&self.order, stage.name.as_str()) {
             _ if names.is_empty() => "none".into(),
-            (Some(order), "validators") => order.clone(),
-            (None, "validators") if names.len() > 1 && self.plan.power.total > 0 => {
-                format!("{} in order of power", fold(names.iter().map(String::as_str)))
-            }
+            (Some(order), "nodes") => order.clone(),
+            (None, "nodes") if names.len() > 1 && self.plan.power.total > 0 => in_order(&self.plan, &names),
             _ => fold(names.iter().map(String::as_str)),
         }
     }
@@ -257,13 +255,25 @@ impl Teller {
     }
 }
 
+/// Nodes without power, then the validators, who started by power.
+fn in_order(plan: &Plan, names: &[String]) -> String {
+    let power = |name: &&String| plan.targets.get(*name).and_then(|target| target.power) != Some(0);
+    let (validators, others): (Vec<&String>, Vec<&String>) = names.iter().partition(power);
+    let folded = |names: Vec<&String>| fold(names.into_iter().map(String::as_str));
+    match (others.is_empty(), validators.is_empty()) {
+        (_, true) => folded(others),
+        (true, false) => format!("{} in order of power", folded(validators)),
+        (false, false) => format!("{}, then {} in order of power", folded(others), folded(validators)),
+    }
+}
+
 /// What a stage is called on the screen.
 fn label(stage: &Stage) -> &'static str {
     let verifies = |check| stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.verify == check);
     match stage.name.as_str() {
         "halt" => "halt",
         "sidecars" => "sidecars",
-        "services" | "sentries" | "validators" => "start",
+        "services" | "sentries" | "nodes" => "start",
         "connected" => "connect",
         "blocks" => "blocks",
         _ if verifies(Check::Stopped) => "verify",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::model::inventory::{Address, Inventory, Jump, SshOptions};
 
@@ -48,11 +49,14 @@ struct Inner {
     desk: Desk,
     known: Mutex<HashMap<Vec<PathBuf>, Arc<KnownHosts>>>,
     attempts: Mutex<HashMap<Node, Attempt>>,
+    /// Begun by [`Links::open_ahead`] and not asked for yet.
+    ahead: Mutex<HashMap<String, JoinHandle<Opened>>>,
     dialing: Semaphore,
     asking: Semaphore,
 }
 
-type Attempt = Shared<BoxFuture<'static, Result<Arc<Link>, LinkError>>>;
+type Opened = Result<Arc<Link>, LinkError>;
+type Attempt = Shared<BoxFuture<'static, Opened>>;
 
 /// An end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -103,6 +107,7 @@ impl Links {
             desk: Desk { setup, keyring: Keyring::default(), agents: Agents::default() },
             known: Mutex::default(),
             attempts: Mutex::default(),
+            ahead: Mutex::default(),
             dialing: Semaphore::new(DIALING),
             asking: Semaphore::new(ASKING),
         }))
@@ -116,7 +121,20 @@ impl Links {
 
     /// A connection to `host` of its own, over the shared one of its jump host: for leases.
     pub async fn fresh(&self, host: &str) -> Result<Arc<Link>, LinkError> {
+        let ahead = self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+        if let Some(task) = ahead
+            && let Ok(Ok(link)) = task.await
+            && !link.is_closed()
+        {
+            return Ok(link);
+        }
         Arc::clone(&self.0).open(Node::Host(host.to_owned()), Flow::Drained, 0).await
+    }
+
+    /// Begins to open what the next [`Links::fresh`] of this host returns, while the operator reads the plan.
+    pub fn open_ahead(&self, host: &str) {
+        let task = tokio::spawn(Arc::clone(&self.0).open(Node::Host(host.to_owned()), Flow::Drained, 0));
+        self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), task);
     }
 
     /// A connection to `host` that is its own all the way, where a slow reader slows the sender down: for one bulk

@@ -68,7 +68,7 @@ pub fn restart(instant: Instant) -> Plan {
             stage("halt", Shape::Barrier(instant), Needs::All, &all, &stop),
             stage("verify", Shape::Parallel, Needs::All, &all, &look(Check::Stopped, 15_000)),
             stage("sentries", ranked.clone(), Needs::AtLeast(1), &all[..1], &start),
-            stage("validators", ranked, Needs::Power(27), &all[1..], &start),
+            stage("nodes", ranked, Needs::Power(27), &all[1..], &start),
             stage("connected", Shape::Parallel, Needs::Power(27), &all, &look(Check::Connected, 60_000)),
             stage("blocks", Shape::Parallel, Needs::AtLeast(2), &all, &look(Check::NewBlock, 120_000)),
         ],

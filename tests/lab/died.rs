@@ -29,7 +29,7 @@ fn killed_right_after_the_stop_was_fired_it_is_resumed() {
 #[test]
 fn killed_during_the_starts_it_is_resumed() {
     killed_and_resumed("the start of the validators", |event| {
-        event["event"] == "stage_started" && event["name"] == "validators"
+        event["event"] == "stage_started" && event["name"] == "nodes"
     });
 }
 

@@ -122,7 +122,7 @@ fn the_order_of_starts_follows_the_chain_and_not_the_genesis() {
 /// The host whose validator the plan starts first.
 fn first_validator(plan: &Value) -> String {
     let stages = plan["plan"]["stages"].as_array().unwrap();
-    let stage = stages.iter().find(|stage| stage["name"] == "validators").unwrap();
+    let stage = stages.iter().find(|stage| stage["name"] == "nodes").unwrap();
     stage["tasks"][0]["service"]["host"].as_str().unwrap().to_owned()
 }
 

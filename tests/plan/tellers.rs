@@ -117,7 +117,7 @@ fn stopped() -> Script {
 #[test]
 fn all_goes_well() {
     let mut script = stopped();
-    for (name, at) in [("sentries", 600), ("validators", 900), ("connected", 2100)] {
+    for (name, at) in [("nodes", 900), ("connected", 2100)] {
         script.begin(at - 20, name);
         script.end(at, name, &[], true);
     }
@@ -198,11 +198,11 @@ fn interrupted_and_taken_up() {
 #[test]
 fn starts_that_fail() {
     let mut script = stopped();
-    script.begin(600, "validators");
+    script.begin(600, "nodes");
     let failed = |reason: &str| Outcome::Failed { reason: reason.into() };
     script.end(
         31_000,
-        "validators",
+        "nodes",
         &[("val-6", failed("unit is failed (exit-code, exit 1)")), ("val-7", failed("the unit is not stopped"))],
         true,
     );
@@ -218,9 +218,9 @@ fn starts_that_fail() {
 #[test]
 fn what_goes_on_now_is_one_line_with_its_bound() {
     let mut script = stopped();
-    script.begin(600, "validators");
+    script.begin(600, "nodes");
     let mut teller = Teller::new(&script.plan, RunState::default(), Paint { color: false });
     script.events.iter().for_each(|event| drop(teller.lines(event)));
     let line = teller.now(START + 1_600);
-    assert_eq!(line.trim(), format!("1.6 s  start     0 of {}, at most 74.0 s", POWERS.len()));
+    assert_eq!(line.trim(), format!("1.6 s  start     0 of {}, at most 78.0 s", POWERS.len() + 2));
 }
