@@ -14,8 +14,9 @@ use crate::model::plan::{Instant, Step, Target, Task};
 const ARM: Duration = Duration::from_secs(20);
 /// How long the lease of an armed host holds beyond what it waits for, s.
 const LEASE_S: u64 = 300;
-/// Samples of a host's clock; the one with the shortest round trip counts.
+/// Samples of a host's clock; the one with the shortest round trip counts, and one this short is good enough, ms.
 const SAMPLES: usize = 3;
+const SHORT_MS: f64 = 5.0;
 
 /// One armed task.
 pub(super) struct Ready {
@@ -69,6 +70,9 @@ async fn arm(run: &Run, index: usize, task: &Task, lease_s: u64) -> Result<Ready
         let mut handle = run.transport.arm(&order, lease_s).await?;
         let mut best = handle.clock().await?;
         for _ in 1..SAMPLES {
+            if best.rtt_ms < SHORT_MS {
+                break;
+            }
             let sample = handle.clock().await?;
             if sample.rtt_ms < best.rtt_ms {
                 best = sample;

@@ -11,6 +11,8 @@ mod log;
 mod run;
 mod stage;
 
+use std::sync::atomic::AtomicBool;
+
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
@@ -182,6 +184,10 @@ pub struct Turn {
     pub go: Notify,
     /// What was started has a live process; the rest is seen later.
     pub alive: Notify,
+    /// The host has refused the step before its turn.
+    pub refused: AtomicBool,
+    /// When `go` comes, nothing is to be done after all.
+    pub called_off: AtomicBool,
 }
 
 /// What came of an order, as the host saw it.

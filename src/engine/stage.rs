@@ -1,6 +1,7 @@
 //! Parallel and ranked stages, and how a stage ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -22,6 +23,8 @@ use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target
 const GATE: Duration = Duration::from_secs(2);
 /// What an operator who leaves before the blocks is told.
 pub(super) const STARTED: &str = "all nodes were started; blocks were not waited for";
+/// What a host says whose turn was called off because of another.
+const CALLED_OFF: &str = "its turn never came, nothing was done";
 /// How long the last look at a host may take.
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
@@ -110,13 +113,22 @@ async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
         while !enough(run, index, stage) && pending.next().await.is_some() {}
         return;
     }
-    join(async { while pending.next().await.is_some() {} }, one_after_the_other(&turns)).await;
+    let may_fail = matches!(stage.needs, Needs::AtLeast(0));
+    join(async { while pending.next().await.is_some() {} }, one_after_the_other(&turns, may_fail)).await;
 }
 
-/// Nobody starts before all have checked that they may; then each as soon as the one before lives or has failed. A
-/// slow one delays the rest only so long.
-async fn one_after_the_other(turns: &[Arc<Turn>]) {
+/// Nobody starts before all have checked that they may, and nobody at all when one may not: what was stopped runs again.
+/// Then each as soon as the one before lives or has failed. A slow one delays the rest only so long.
+async fn one_after_the_other(turns: &[Arc<Turn>], may_fail: bool) {
     let _ = timeout(GATE, join_all(turns.iter().map(|turn| turn.ready.notified()))).await;
+    let refused = turns.iter().any(|turn| turn.refused.load(Ordering::Relaxed));
+    if refused && !may_fail {
+        for turn in turns {
+            turn.called_off.store(true, Ordering::Relaxed);
+            turn.go.notify_one();
+        }
+        return;
+    }
     for turn in turns {
         turn.go.notify_one();
         let _ = timeout(GATE, turn.alive.notified()).await;
@@ -292,7 +304,7 @@ fn good_tasks<'a>(run: &Run, index: usize, stage: &'a Stage) -> impl Iterator<It
 
 fn first_bad(run: &Run, index: usize, stage: &Stage) -> String {
     let steps = run.state().steps;
-    let mut reasons = stage.tasks.iter().filter_map(|task| {
+    let reasons = stage.tasks.iter().filter_map(|task| {
         let key = (index, task.service.to_string(), task.steps.len().saturating_sub(1));
         match steps.get(&key) {
             Some(Some(Outcome::Failed { reason })) => Some(format!("{}: {reason}", task.service)),
@@ -301,5 +313,6 @@ fn first_bad(run: &Run, index: usize, stage: &Stage) -> String {
             Some(None) | None => Some(format!("{}: not done in time", task.service)),
         }
     });
-    reasons.next().unwrap_or_else(|| "not enough of them".into())
+    let cause = |reason: &String| reason.ends_with(CALLED_OFF);
+    reasons.min_by_key(cause).unwrap_or_else(|| "not enough of them".into())
 }

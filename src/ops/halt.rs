@@ -33,9 +33,13 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         tasks: stop(&last_first),
         ..barrier.clone()
     };
-    let proven: Vec<&Member<'_>> = if halt { nodes.into_iter().chain(needed).collect() } else { nodes };
-    let verify = proof("verify", proven);
-    [barrier, sidecars, verify].into_iter().filter(|stage| !stage.tasks.is_empty()).collect()
+    // A restart that goes on at once proves it before its first start, host by host, as part of that.
+    let proven: Vec<&Member<'_>> = match (halt, scene.request.start_at_ms) {
+        (true, _) => nodes.into_iter().chain(needed).collect(),
+        (false, Some(_)) => nodes,
+        (false, None) => Vec::new(),
+    };
+    [barrier, sidecars, proof("verify", proven)].into_iter().filter(|stage| !stage.tasks.is_empty()).collect()
 }
 
 /// A stage that proves services stopped.

@@ -11,6 +11,8 @@ use crate::render::words::{counted, time};
 
 /// Starts before the quorum that get a line each; more are folded.
 const LISTED: usize = 12;
+/// What is proven of a stopped node.
+const PROOF: &str = "unit inactive, process gone, database free";
 /// Where a row's text begins.
 const NUMBER: usize = 4;
 const NAME: usize = 10;
@@ -122,15 +124,41 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
     let services = || stage.tasks.iter().map(|task| task.service.to_string()).collect::<Vec<_>>();
     let folded = || fold(services().iter().map(String::as_str));
     let count = counted(stage.tasks.len(), if stage.name == "sidecars" { "service" } else { "node" });
+    let proof = proves_first(plan, stage).then(|| Row {
+        name: "verify".into(),
+        who: count.clone(),
+        text: format!("{PROOF}, on all before the first start"),
+    });
     let not_before = stage.not_before_ms.map(|at| format!(", not before {}", time(at))).unwrap_or_default();
-    match (&stage.shape, stage.name.as_str()) {
+    let rows = match (&stage.shape, stage.name.as_str()) {
         (Shape::Barrier(instant), _) => row(count, instant_words(instant)),
         (_, "nodes") => ladder_rows(plan, stage, &not_before),
         _ if starts => vec![Row { name: "start".into(), who: folded(), text: not_before }],
         (_, "still-stopped") => vec![Row { name: "verify".into(), who: count, text: format!("once more{not_before}") }],
         (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
         _ => row(count, watch_words(stage) + &not_before),
-    }
+    };
+    proof.into_iter().chain(rows).collect()
+}
+
+/// Whether a stage proves its nodes stopped before its first start and no stage before it does.
+fn proves_first(plan: &Plan, stage: &Stage) -> bool {
+    let expects =
+        |stage: &Stage| stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.expect == Check::Stopped);
+    let proof = |stage: &&Stage| {
+        stage
+            .tasks
+            .iter()
+            .flat_map(|task| &task.steps)
+            .all(|step| (step.action, step.verify) == (Action::Observe, Check::Stopped))
+    };
+    stage.name != "services"
+        && expects(stage)
+        && !plan
+            .stages
+            .iter()
+            .take_while(|other| *other != stage)
+            .any(|other| proof(&other) || (other.name != "services" && expects(other)))
 }
 
 fn instant_words(instant: &Instant) -> String {
@@ -152,7 +180,7 @@ fn watch_words(stage: &Stage) -> String {
         Needs::Power(power) => format!(" on nodes with {power} of the power"),
     };
     match verify {
-        Some(Check::Stopped) => "unit inactive, process gone, database free".into(),
+        Some(Check::Stopped) => PROOF.into(),
         Some(Check::Connected) => format!("RPC answers and there are peers{needs}, within {bound}"),
         Some(Check::NewBlock) => format!("a new block{needs}, within {bound}"),
         _ => String::new(),

@@ -1,6 +1,7 @@
 //! [`Transport`] over SSH: every question and every action is one of the constant scripts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -214,7 +215,10 @@ impl Transport for SshTransport {
         let opening = prepare(&link, self.become_of(host), &args);
         let mut script = match timeout(PROBE, opening).await {
             Ok(Ok(Ready::Waits(script))) => script,
-            Ok(Ok(Ready::Refused(text))) => return Ok(receipt(&text)),
+            Ok(Ok(Ready::Refused(text))) => {
+                turn.refused.store(true, Ordering::Relaxed);
+                return Ok(receipt(&text));
+            }
             // Without its turn a script does nothing.
             Ok(Err(error)) => return Err(Fault { sent: false, ..error.into() }),
             Err(_) => return Err(Fault::answer(&format!("not ready in {} s", PROBE.as_secs()))),
@@ -269,7 +273,7 @@ async fn prepare(link: &Arc<Link>, r#become: Become, args: &[&str]) -> Result<Re
 
 /// Gives it its turn and reads the rest.
 async fn go(script: &mut Script, turn: &Turn) -> Result<String, LinkError> {
-    script.send("go").await?;
+    script.send(if turn.called_off.load(Ordering::Relaxed) { "leave it" } else { "go" }).await?;
     let mut text = String::new();
     while let Some(line) = script.line().await? {
         if line == "alive=1" {

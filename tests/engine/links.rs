@@ -1,6 +1,7 @@
 //! The links of one fleet process to the scripted hosts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -78,10 +79,19 @@ impl Transport for Links {
     }
 
     async fn act(&self, order: &Order, turn: &Turn) -> Result<Receipt, Fault> {
-        turn.ready.notify_one();
-        turn.go.notified().await;
         let name = &order.target.service.host;
         let world = &self.0;
+        if world.has(name, Bad::ComesBack) {
+            world.change(name, |host| host.running = true);
+            turn.refused.store(true, Ordering::Relaxed);
+            return Ok(Receipt { refusal: Some("the unit is not stopped".into()), seen: world.observation(name) });
+        }
+        turn.ready.notify_one();
+        turn.go.notified().await;
+        if turn.called_off.load(Ordering::Relaxed) {
+            let refusal = Some("its turn never came, nothing was done".into());
+            return Ok(Receipt { refusal, seen: world.observation(name) });
+        }
         assert_eq!((order.action, order.expect), (Action::Start, Check::Stopped));
         world.state().sent_starts.push((name.clone(), world.now()));
         sleep(RTT).await;

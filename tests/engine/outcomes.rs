@@ -67,6 +67,19 @@ async fn a_unit_that_does_not_stop_is_a_failure_with_its_reason_not_an_unknown()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_runs_again_by_itself_keeps_all_from_being_started() {
+    let world = World::with(&[("v3", Bad::ComesBack)]);
+    let mut plan = now();
+    plan.stages.retain(|stage| stage.name != "verify");
+    let (ended, journal) = carry_out(&world, &plan).await;
+    let Ended::Incomplete(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("v3: the unit is not stopped"), "{reason}");
+    let Some(Outcome::Failed { reason }) = outcome(&journal, 2, "v1") else { panic!() };
+    assert!(reason.contains("its turn never came"), "{reason}");
+    assert_eq!(world.running(), ["s1", "v3"], "of the nodes' stage none is started");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_whose_answer_is_lost_is_looked_at_and_not_sent_again() {
     let world = World::with(&[("v3", Bad::StartLost)]);
     let (ended, journal) = carry_out(&world, &now()).await;

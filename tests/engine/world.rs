@@ -37,6 +37,8 @@ pub enum Bad {
     DiesAtFire,
     /// Its unit doesn't stop.
     NeverStops,
+    /// Its unit runs again by itself after the stop.
+    ComesBack,
     /// Its unit fails at each start.
     StartFails,
     /// Its unit is started, the answer never comes back.

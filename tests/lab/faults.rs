@@ -51,15 +51,35 @@ fn a_node_that_hangs_is_restarted_with_the_others() {
     assert_ne!(node.unit_state().pid, hung.pid);
 }
 
-/// From now on a stop of the host's unit waits for a command that doesn't end.
-fn hold_the_stop(lab: &Lab, host: &str) -> Node {
+/// From now on the host's unit has these settings, too.
+fn set_unit(lab: &Lab, host: &str, settings: &str) -> Node {
     let node = lab.node(host);
     let folder = node.host.path(&format!("/etc/systemd/system/{}.d", node.unit));
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("held.conf"), "[Service]\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n")
-        .unwrap();
+    std::fs::write(folder.join("test.conf"), format!("[Service]\n{settings}\n")).unwrap();
     node.host.inside(&["systemctl", "daemon-reload"]);
     node
+}
+
+/// From now on a stop of the host's unit waits for a command that doesn't end.
+fn hold_the_stop(lab: &Lab, host: &str) -> Node {
+    set_unit(lab, host, "ExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity")
+}
+
+#[test]
+fn a_node_that_a_watchdog_starts_again_keeps_all_from_being_started() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let watchdog = "systemd-run --quiet --on-active=50ms --timer-property=AccuracySec=1ms systemctl start virtengined";
+    let node = set_unit(&lab, "val-7", &format!("ExecStopPost=+{watchdog}"));
+    fleet.restart(&[]).exits(4).says("val-7").says("fleet resume");
+    for other in lab.nodes().iter().filter(|other| other.host.name != "val-7") {
+        assert_eq!(other.unit_state().state, "inactive", "{}: nothing is started", other.host.name);
+    }
+    set_unit(&lab, "val-7", "");
+    until(10, "the watchdog's node runs", || (node.unit_state().pid != 0).then_some(()));
+    fleet.fleet(&["resume", "--yes"]).exits(0);
+    lab.wait_until_all_sign_again();
 }
 
 #[test]
