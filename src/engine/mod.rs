@@ -184,6 +184,8 @@ pub struct Turn {
     pub go: Notify,
     /// What was started has a live process; the rest is seen later.
     pub alive: Notify,
+    /// The host has found what the step expects and waits for `go`.
+    pub waits: AtomicBool,
     /// The host has refused the step before its turn.
     pub refused: AtomicBool,
     /// When `go` comes, nothing is to be done after all.

@@ -113,16 +113,18 @@ async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
         while !enough(run, index, stage) && pending.next().await.is_some() {}
         return;
     }
-    let may_fail = matches!(stage.needs, Needs::AtLeast(0));
-    join(async { while pending.next().await.is_some() {} }, one_after_the_other(&turns, may_fail)).await;
+    join(async { while pending.next().await.is_some() {} }, one_after_the_other(run, index, stage, &turns)).await;
 }
 
 /// Nobody starts before all have checked that they may, and nobody at all when one may not: what was stopped runs again.
 /// Then each as soon as the one before lives or has failed. A slow one delays the rest only so long.
-async fn one_after_the_other(turns: &[Arc<Turn>], may_fail: bool) {
+async fn one_after_the_other(run: &Run, index: usize, stage: &Stage, turns: &[Arc<Turn>]) {
     let _ = timeout(GATE, join_all(turns.iter().map(|turn| turn.ready.notified()))).await;
     let refused = turns.iter().any(|turn| turn.refused.load(Ordering::Relaxed));
-    if refused && !may_fail {
+    if stage.proves_nodes() && turns.iter().all(|turn| turn.waits.load(Ordering::Relaxed)) {
+        run.emit(What::ProvenStopped { stage: index, nodes: turns.len() });
+    }
+    if stage.proves_nodes() && refused {
         for turn in turns {
             turn.called_off.store(true, Ordering::Relaxed);
             turn.go.notify_one();

@@ -103,6 +103,13 @@ pub enum What {
         /// Index of the step in its task.
         step: usize,
     },
+    /// Every node that a stage starts was seen stopped, before the first of them starts.
+    ProvenStopped {
+        /// Stage index.
+        stage: usize,
+        /// How many.
+        nodes: usize,
+    },
     /// A step is over.
     StepEnded {
         /// Stage index.

@@ -354,6 +354,12 @@ impl Plan {
         self.targets.get(&service.to_string())
     }
 
+    /// Whether a stage proves its nodes stopped before its first start, and no stage before it does.
+    pub fn proves_first(&self, stage: &Stage) -> bool {
+        let before = self.stages.iter().take_while(|other| *other != stage);
+        stage.proves_nodes() && !before.into_iter().any(|other| other.proves_nodes() || other.is_proof())
+    }
+
     /// The hosts the plan touches, in order, each once.
     pub fn hosts(&self) -> Vec<String> {
         let mut hosts: Vec<String> = Vec::new();
@@ -363,6 +369,19 @@ impl Plan {
             }
         }
         hosts
+    }
+}
+
+impl Stage {
+    /// Whether none of its nodes starts unless all are stopped; what nodes need beside them may run already.
+    pub fn proves_nodes(&self) -> bool {
+        let mut steps = self.tasks.iter().flat_map(|task| &task.steps);
+        self.needs != Needs::AtLeast(0) && steps.any(|step| step.expect == Check::Stopped)
+    }
+
+    fn is_proof(&self) -> bool {
+        let mut steps = self.tasks.iter().flat_map(|task| &task.steps);
+        steps.all(|step| (step.action, step.verify) == (Action::Observe, Check::Stopped))
     }
 }
 

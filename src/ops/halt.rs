@@ -33,11 +33,12 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         tasks: stop(&last_first),
         ..barrier.clone()
     };
-    // A restart that goes on at once proves it before its first start, host by host, as part of that.
-    let proven: Vec<&Member<'_>> = match (halt, scene.request.start_at_ms) {
+    // Where a restart's first start is that of all nodes in one stage, that stage proves it as well.
+    let at_start = scene.request.start_at_ms.is_none() && needed.is_empty() && scene.power_view().total > 0;
+    let proven: Vec<&Member<'_>> = match (halt, at_start) {
         (true, _) => nodes.into_iter().chain(needed).collect(),
-        (false, Some(_)) => nodes,
-        (false, None) => Vec::new(),
+        (false, false) => nodes,
+        (false, true) => Vec::new(),
     };
     [barrier, sidecars, proof("verify", proven)].into_iter().filter(|stage| !stage.tasks.is_empty()).collect()
 }

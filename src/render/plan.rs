@@ -124,11 +124,7 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
     let services = || stage.tasks.iter().map(|task| task.service.to_string()).collect::<Vec<_>>();
     let folded = || fold(services().iter().map(String::as_str));
     let count = counted(stage.tasks.len(), if stage.name == "sidecars" { "service" } else { "node" });
-    let proof = proves_first(plan, stage).then(|| Row {
-        name: "verify".into(),
-        who: count.clone(),
-        text: format!("{PROOF}, on all before the first start"),
-    });
+    let proof = plan.proves_first(stage).then(|| Row { name: "verify".into(), who: count.clone(), text: PROOF.into() });
     let not_before = stage.not_before_ms.map(|at| format!(", not before {}", time(at))).unwrap_or_default();
     let rows = match (&stage.shape, stage.name.as_str()) {
         (Shape::Barrier(instant), _) => row(count, instant_words(instant)),
@@ -139,26 +135,6 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
         _ => row(count, watch_words(stage) + &not_before),
     };
     proof.into_iter().chain(rows).collect()
-}
-
-/// Whether a stage proves its nodes stopped before its first start and no stage before it does.
-fn proves_first(plan: &Plan, stage: &Stage) -> bool {
-    let expects =
-        |stage: &Stage| stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.expect == Check::Stopped);
-    let proof = |stage: &&Stage| {
-        stage
-            .tasks
-            .iter()
-            .flat_map(|task| &task.steps)
-            .all(|step| (step.action, step.verify) == (Action::Observe, Check::Stopped))
-    };
-    stage.name != "services"
-        && expects(stage)
-        && !plan
-            .stages
-            .iter()
-            .take_while(|other| *other != stage)
-            .any(|other| proof(&other) || (other.name != "services" && expects(other)))
 }
 
 fn instant_words(instant: &Instant) -> String {

@@ -126,6 +126,11 @@ impl Teller {
             }
             What::Disarmed { reason } => one("arm", format!("all disarmed, nothing was changed: {reason}")),
             What::LeftOut { service, .. } => one("arm", format!("going on without {service}")),
+            What::ProvenStopped { stage, nodes }
+                if self.plan.stages.get(*stage).is_some_and(|one| self.plan.proves_first(one)) =>
+            {
+                vec![("verify", format!("{nodes} of {nodes} proven stopped"))]
+            }
             What::Firing { instant_ms, after_height, remark } => {
                 self.fired(*instant_ms, *after_height, remark.as_ref())
             }

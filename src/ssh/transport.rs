@@ -223,6 +223,7 @@ impl Transport for SshTransport {
             Ok(Err(error)) => return Err(Fault { sent: false, ..error.into() }),
             Err(_) => return Err(Fault::answer(&format!("not ready in {} s", PROBE.as_secs()))),
         };
+        turn.waits.store(true, Ordering::Relaxed);
         turn.ready.notify_one();
         turn.go.notified().await;
         let bound = Duration::from_millis(order.timeout_ms) + GRACE;

@@ -86,6 +86,7 @@ impl Transport for Links {
             turn.refused.store(true, Ordering::Relaxed);
             return Ok(Receipt { refusal: Some("the unit is not stopped".into()), seen: world.observation(name) });
         }
+        turn.waits.store(true, Ordering::Relaxed);
         turn.ready.notify_one();
         turn.go.notified().await;
         if turn.called_off.load(Ordering::Relaxed) {

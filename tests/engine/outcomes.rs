@@ -76,6 +76,7 @@ async fn a_node_that_runs_again_by_itself_keeps_all_from_being_started() {
     assert!(reason.contains("v3: the unit is not stopped"), "{reason}");
     let Some(Outcome::Failed { reason }) = outcome(&journal, 2, "v1") else { panic!() };
     assert!(reason.contains("its turn never came"), "{reason}");
+    assert!(!journal.events().iter().any(|event| matches!(event.what, What::ProvenStopped { stage: 2, .. })));
     assert_eq!(world.running(), ["s1", "v3"], "of the nodes' stage none is started");
 }
 
