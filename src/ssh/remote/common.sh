@@ -25,6 +25,12 @@ read_uptime() {
     uptime=${uptime%%.*}
 }
 
+# The same in hundredths of a second, in $hundredths.
+read_hundredths() {
+    read -r hundredths _ </proc/uptime
+    hundredths=${hundredths%.*}${hundredths#*.}
+}
+
 # One line of a file, in $line; empty when there is none.
 read_line() {
     line=
