@@ -24,7 +24,7 @@ pub fn message(message: &TimedWalMessage) -> Checked {
 }
 
 /// A proposal, block part or vote; a node writes no other kind.
-fn consensus(message: &Message) -> Checked {
+pub fn consensus(message: &Message) -> Checked {
     match message.sum.as_ref().ok_or("no message")? {
         Inner::Proposal(inner) => proposal(inner.proposal.as_ref().ok_or("no proposal")?),
         Inner::Vote(inner) => vote(inner.vote.as_ref().ok_or("no vote")?),

@@ -2,11 +2,16 @@
 //! chain.
 
 pub mod check;
+pub mod collect;
 pub mod messages;
+pub mod parts;
 pub mod record;
 pub mod replay;
+pub mod signed;
 pub mod tail;
+pub mod validators;
 pub mod view;
+pub mod write;
 
 /// The log's messages, as CometBFT v0.38 encodes them.
 pub mod proto {
