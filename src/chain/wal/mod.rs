@@ -3,6 +3,9 @@
 
 pub mod check;
 pub mod collect;
+#[cfg(test)]
+#[allow(missing_docs, clippy::unwrap_used)]
+pub(crate) mod corpus;
 pub mod messages;
 pub mod parts;
 pub mod record;
