@@ -91,7 +91,9 @@ proptest! {
 
     #[test]
     fn changed_messages(log in any::<Index>(), pick in any::<Index>(), changes in proptest::collection::vec(change(), 1..3)) {
-        let messages = messages(log.get(&corpus(".wal")));
+        let logs = corpus(".wal");
+        let log: &Vec<u8> = log.get(&logs);
+        let messages = messages(log);
         entry_points::votes(&mutate(pick.get(&messages).clone(), &changes));
     }
 }
