@@ -101,7 +101,7 @@ fn the_largest_record() {
     assert_eq!(log.len(), HEADER + LARGEST);
     assert_eq!(write(&mut log, &sized(LARGEST - base + 1)), Err(TooLarge(LARGEST + 1)));
     assert_eq!(log.len(), HEADER + LARGEST);
-    log[4..8].copy_from_slice(&(LARGEST as u32 + 1).to_be_bytes());
+    log[4..8].copy_from_slice(&u32::try_from(LARGEST + 1).unwrap().to_be_bytes());
     assert!(matches!(read(&log).1, End::Corrupted(Damage { offset: 0, cause: Cause::Length(_) })));
 }
 

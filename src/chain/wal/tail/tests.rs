@@ -5,6 +5,8 @@ use super::*;
 
 const LIMIT: u64 = 64 << 20;
 
+const WINDOW: usize = MARGIN + 256 * 1024;
+
 /// Reads a log as a host would send it; gives the result and the bytes that were sent.
 fn fetch(files: &[(&str, &[u8])], committed: Option<u64>, limit: u64) -> (Step, u64) {
     let listed = files.iter().map(|(name, bytes)| Listed { name: (*name).into(), size: bytes.len() as u64 });
@@ -14,7 +16,8 @@ fn fetch(files: &[(&str, &[u8])], committed: Option<u64>, limit: u64) -> (Step, 
         match group.step(&window, committed, limit) {
             Step::Read(stretch) => {
                 let bytes = files.iter().find(|(name, _)| *name == stretch.file).unwrap().1;
-                let (from, length) = (stretch.offset as usize, stretch.length as usize);
+                let (from, length) =
+                    (usize::try_from(stretch.offset).unwrap(), usize::try_from(stretch.length).unwrap());
                 assert!(length > 0);
                 sent += stretch.length;
                 window.prepend(bytes[from..from + length].to_vec());
@@ -113,9 +116,9 @@ fn a_record_inside_a_block_part_is_not_believed() {
     let mut genuine = Vec::new();
     record::write(&mut genuine, &part(forged.repeat(1000)).message).unwrap();
     let inside = genuine.windows(forged.len()).position(|bytes| bytes == forged).unwrap();
-    let mut end = filler(FIRST as usize - 2000 - HALTED[1].len());
+    let mut end = filler(WINDOW - 2000 - HALTED[1].len());
     end.extend_from_slice(HALTED[1]);
-    let begin = genuine.len() + end.len() - FIRST as usize;
+    let begin = genuine.len() + end.len() - WINDOW;
     assert!(begin > inside, "the window begins in the part");
     let head = [filler(1 << 20), genuine, end].concat();
     let tail = log(fetch(&[("wal", &head)], None, LIMIT).0);
