@@ -3,6 +3,7 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::chain::wal::validators::{Key, Validator as Voter, Validators};
 use crate::model::facts::{AppInfo, Commit, NodeStatus, Peer, RoundState, Validator, ValidatorSet};
 use bodies::{AbciBody, CommitBody, ConsensusBody, Envelope, NetInfoBody, StatusBody, ValidatorsBody};
 
@@ -111,6 +112,20 @@ pub fn validators<B: AsRef<[u8]>>(pages: &[B]) -> Result<ValidatorSet, String> {
         set.validators.extend(page.validators);
     }
     if set.validators.len() == total { Ok(set) } else { Err(format!("{} of {total} validators", set.validators.len())) }
+}
+
+/// The same with the validators' keys, which prove their votes.
+pub fn voters<B: AsRef<[u8]>>(pages: &[B], chain_id: &str) -> Result<(u64, Validators), String> {
+    let set = validators(pages)?;
+    let mut voters = Vec::new();
+    for body in pages {
+        let page: ValidatorsBody = result(body.as_ref())?;
+        for one in page.validators.unwrap_or_default() {
+            let key = Key::new(&one.pub_key.kind, &one.pub_key.value)?;
+            voters.push(Voter { address: one.address.to_uppercase(), key, power: one.voting_power.0 });
+        }
+    }
+    Ok((set.height, Validators::new(chain_id, voters)))
 }
 
 const FLAG_COMMIT: u64 = 2;

@@ -170,7 +170,7 @@ pub(super) async fn observe(prober: &dyn Prober, target: &Target) -> Option<Obse
     }
 }
 
-fn wrong_answer() -> Fault {
+pub(super) fn wrong_answer() -> Fault {
     Fault::answer("the host answered something else")
 }
 

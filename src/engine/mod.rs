@@ -10,6 +10,7 @@ mod locks;
 mod log;
 mod run;
 mod stage;
+pub mod wal;
 
 use std::sync::atomic::AtomicBool;
 
@@ -39,6 +40,22 @@ pub enum Probe {
     },
     /// The lock alone.
     Lock,
+    /// A node's write-ahead logs and its signer's state.
+    Wals {
+        /// The head of its log.
+        wal_file: String,
+        /// The signer's state; empty where there is no local signer.
+        state_file: String,
+    },
+    /// A stretch of a file.
+    Stretch {
+        /// Its path.
+        path: String,
+        /// Where it begins, bytes.
+        offset: u64,
+        /// Bytes.
+        length: u64,
+    },
     /// The content of a genesis file, at most 64 MiB.
     Genesis {
         /// Its path.
@@ -98,7 +115,9 @@ pub enum Answer {
     Facts(Box<HostAnswer>),
     /// To [`Probe::Unit`].
     Unit(Box<Observation>),
-    /// To [`Probe::Rpc`] and [`Probe::Genesis`]: the body.
+    /// To [`Probe::Wals`].
+    Wals(wal::Files),
+    /// To [`Probe::Rpc`], [`Probe::Genesis`] and [`Probe::Stretch`]: the body.
     Body(Vec<u8>),
     /// To [`Probe::Lock`].
     Lock(Option<LockFacts>),

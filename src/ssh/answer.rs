@@ -5,7 +5,8 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::chain::config::node_config;
 use crate::chain::signer;
-use crate::engine::{FactsTarget, Observation};
+use crate::chain::wal::tail::Listed;
+use crate::engine::{FactsTarget, Observation, wal};
 use crate::model::facts::{HostAnswer, KeyFacts, LockFacts, Process, ServiceFacts, SignerFacts, UnitFacts};
 
 /// The lines of an answer, split at the first `=`.
@@ -178,9 +179,38 @@ fn file(text: &str, key: &str) -> Option<String> {
     decode(value(text, key)?)
 }
 
+/// The bytes that base64 stands for.
+pub fn bytes(base64: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(base64).ok()
+}
+
+/// What `probe_wal.sh` printed.
+pub fn wals(text: &str) -> wal::Files {
+    let mut files = wal::Files::default();
+    for (key, value) in pairs(text) {
+        match key {
+            "folder" => files.folders.push(wal::Folder { path: value.into(), files: Vec::new() }),
+            "file" => {
+                let listed = listed(value).zip(files.folders.last_mut());
+                listed.into_iter().for_each(|(file, folder)| folder.files.push(file));
+            }
+            "signer.unreadable" => files.signer = Some(Err(value.into())),
+            "signer.file" => files.signer = Some(decode(value).ok_or_else(|| "it did not come whole".into())),
+            _ => {}
+        }
+    }
+    files
+}
+
+/// `SIZE KIND NAME`, where a kind may have several words.
+fn listed(line: &str) -> Option<Listed> {
+    let (size, rest) = line.split_once(' ')?;
+    let name = rest.strip_prefix("regular file ").or_else(|| rest.strip_prefix("regular empty file "))?;
+    Some(Listed { name: name.into(), size: size.parse().ok()? })
+}
+
 fn decode(base64: &str) -> Option<String> {
-    let bytes = BASE64_STANDARD.decode(base64).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(String::from_utf8_lossy(&bytes(base64)?).into_owned())
 }
 
 /// Adds what `probe_files.sh` printed of one service.

@@ -21,6 +21,10 @@ pub const PROBE_HOST: &str = script!("probe_host.sh");
 pub const PROBE_FILES: &str = script!("probe_files.sh");
 /// Reads a genesis file.
 pub const PROBE_GENESIS: &str = script!("probe_genesis.sh");
+/// Lists a node's write-ahead logs.
+pub const PROBE_WAL: &str = script!("probe_wal.sh");
+/// Reads a stretch of a file.
+pub const PROBE_STRETCH: &str = script!("probe_stretch.sh");
 /// Asks RPC by the host's curl.
 pub const PROBE_HTTP: &str = script!("probe_http.sh");
 /// Carries out one step.

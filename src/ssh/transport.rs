@@ -167,6 +167,16 @@ impl Prober for SshTransport {
                 let text = self.whole(host, scripts::PROBE_LOCK, &[], PROBE).await?;
                 Ok(Answer::Lock(answer::lock(&text)))
             }
+            Probe::Wals { wal_file, state_file } => {
+                let text = self.whole(host, scripts::PROBE_WAL, &[wal_file, state_file], PROBE).await?;
+                Ok(Answer::Wals(answer::wals(&text)))
+            }
+            Probe::Stretch { path, offset, length } => {
+                let args = [&**path, &*offset.to_string(), &*length.to_string()];
+                let text = self.whole(host, scripts::PROBE_STRETCH, &args, PROBE * 4).await?;
+                let bytes = answer::value(&text, "bytes").and_then(answer::bytes);
+                bytes.map(Answer::Body).ok_or_else(|| Fault::answer("the file's bytes did not come whole"))
+            }
             Probe::Genesis { path } => {
                 let text = self.script(host, scripts::PROBE_GENESIS, &[path], PROBE * 4).await?;
                 Ok(Answer::Body(text.into_bytes()))

@@ -81,6 +81,16 @@ pub struct ValidatorInfo {
     pub address: String,
     #[serde(default)]
     pub voting_power: Number,
+    #[serde(default)]
+    pub pub_key: KeyBody,
+}
+
+#[derive(Default, Deserialize)]
+pub struct KeyBody {
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    #[serde(default)]
+    pub value: String,
 }
 
 impl From<ValidatorInfo> for Validator {

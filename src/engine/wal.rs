@@ -1,0 +1,118 @@
+//! Write-ahead logs read from their hosts: of each only the end that its node would replay, in bounded memory.
+
+use crate::chain::rpc;
+use crate::chain::wal::replay::Log;
+use crate::chain::wal::tail::{Group, Listed, Step, Window};
+use crate::chain::wal::validators::Validators;
+use crate::engine::check::wrong_answer;
+use crate::engine::{Answer, Fault, Probe, Prober, RpcQuery};
+
+/// The most of one log that is read, bytes.
+const LIMIT: u64 = 16 << 20;
+/// The most pages of 100 validators that are read.
+const PAGES: u32 = 20;
+
+/// What a host has of a node's logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The log's own folder, where there is one, and those that fleet has set aside.
+    pub folders: Vec<Folder>,
+    /// The text of the signer's state, where there is a file.
+    pub signer: Option<Result<String, String>>,
+}
+
+/// A folder and its files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// Its path.
+    pub path: String,
+    /// Its files.
+    pub files: Vec<Listed>,
+}
+
+/// Where a log stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Where its node reads it.
+    Live,
+    /// A copy that a node made before it repaired its log.
+    Corrupted,
+    /// Set aside by fleet.
+    Aside,
+}
+
+/// One log and its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where it stands.
+    pub place: Place,
+    /// The path of its head.
+    pub path: String,
+    /// Bytes of all its files.
+    pub size: u64,
+    /// Its end; or why it wasn't read.
+    pub log: Result<Log, String>,
+}
+
+/// The logs of one node and what its signer has signed last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeWals {
+    /// The text of the signer's state, where there is a file.
+    pub signer: Option<Result<String, String>>,
+    /// Its logs.
+    pub logs: Vec<Found>,
+}
+
+/// Reads a node's logs and its signer's state. `wal_file` is the head of its log, `state_file` is empty where there is no
+/// local signer.
+pub async fn read(prober: &dyn Prober, host: &str, wal_file: &str, state_file: &str) -> Result<NodeWals, Fault> {
+    let probe = Probe::Wals { wal_file: wal_file.into(), state_file: state_file.into() };
+    let Answer::Wals(files) = prober.probe(host, &probe).await? else { return Err(wrong_answer()) };
+    let (folder, head) = wal_file.rsplit_once('/').unwrap_or((".", wal_file));
+    let mut logs = Vec::new();
+    for one in &files.folders {
+        let place = if one.path == folder { Place::Live } else { Place::Aside };
+        let corrupted = format!("{head}.CORRUPTED");
+        for (name, place) in [(head, place), (&corrupted, Place::Corrupted)] {
+            if one.files.iter().any(|file| file.name == name) {
+                logs.push(find(prober, host, one, name, place).await?);
+            }
+        }
+    }
+    Ok(NodeWals { signer: files.signer, logs })
+}
+
+async fn find(prober: &dyn Prober, host: &str, folder: &Folder, head: &str, place: Place) -> Result<Found, Fault> {
+    let group = Group::new(head, &folder.files);
+    let mut window = Window::default();
+    let log = loop {
+        match group.step(&window, None, LIMIT) {
+            Step::Enough(log) => break Ok(log),
+            Step::TooLong => break Err(format!("no end of a height in its last {} MiB", LIMIT >> 20)),
+            Step::Read(stretch) => {
+                let path = format!("{}/{}", folder.path, stretch.file);
+                let probe = Probe::Stretch { path, offset: stretch.offset, length: stretch.length };
+                let Answer::Body(bytes) = prober.probe(host, &probe).await? else { return Err(wrong_answer()) };
+                if bytes.len() as u64 != stretch.length {
+                    break Err("it changed while it was read".into());
+                }
+                window.prepend(bytes);
+            }
+        }
+    };
+    Ok(Found { place, path: format!("{}/{head}", folder.path), size: group.size(), log })
+}
+
+/// The validator set of the height in progress with its keys, as a node's RPC tells it, and which height that is.
+pub async fn voters(prober: &dyn Prober, host: &str, address: &str, chain_id: &str) -> Option<(u64, Validators)> {
+    let mut pages = Vec::new();
+    for page in 1..=PAGES {
+        let probe = Probe::Rpc { address: address.to_owned(), query: RpcQuery::Validators(page) };
+        let Ok(Answer::Body(body)) = prober.probe(host, &probe).await else { return None };
+        pages.push(body);
+        if let Ok(voters) = rpc::voters(&pages, chain_id) {
+            return Some(voters);
+        }
+    }
+    None
+}
