@@ -2,3 +2,4 @@
 //! chain.
 
 pub mod messages;
+pub mod rule;
