@@ -71,7 +71,7 @@ impl Net {
     pub fn tell(&mut self, seed: &mut Seed) -> bool {
         let count = self.nodes.len();
         let start = seed.below(count * count);
-        for pair in (0..count * count).map(|offset| (start + offset * 7) % (count * count)) {
+        for pair in (0..count * count).map(|offset| (start + offset) % (count * count)) {
             let (from, to) = (pair / count, pair % count);
             let offers = self.offers(from, to);
             if !offers.is_empty() {

@@ -26,7 +26,11 @@ pub struct Vote {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
-    Proposal { round: u32, block: Block, proof: Option<u32> },
+    Proposal {
+        round: u32,
+        block: Block,
+        proof: Option<u32>,
+    },
     /// All parts of a block.
     Parts(Block),
     Vote(Vote),

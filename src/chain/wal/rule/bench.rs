@@ -22,14 +22,13 @@ impl VoteKind {
 /// A case with its quorum.
 pub(super) struct Bench<'a> {
     pub case: &'a Case,
-    pub total: u64,
     pub quorum: u64,
 }
 
 impl<'a> Bench<'a> {
     pub fn new(case: &'a Case) -> Self {
-        let total = quorum::total(&case.set);
-        Self { case, total, quorum: quorum::quorum(total) }
+        let quorum = quorum::quorum(quorum::total(&case.set));
+        Self { case, quorum }
     }
 
     pub fn power(&self, wanted: impl Fn(&str) -> bool) -> u64 {
