@@ -68,12 +68,24 @@ fn run(seed: &mut Seed, chain: &std::rc::Rc<Chain>) -> Net {
     let mut net = Net::new((0..seats).map(Some).chain([None]).map(|seat| Node::new(chain, seat)).collect());
     let (late, busy) = (seed.below(60), 5 + seed.below(40));
     let down = seed.below(35);
+    let hides = seed.chance(50);
     for index in 0..seats {
         net.up[index] = !seed.chance(down);
     }
     for _ in 0..1 + seed.below(6) {
         let (events, late) = (seed.below(busy * 2), if seed.chance(20) { 90 } else { late });
-        net.run(seed, late, events);
+        for _ in 0..events {
+            net.run(seed, late, 1);
+            if hides && hide(&mut net) {
+                // The others go on without it for a while, on the votes they happen to have.
+                let events = seed.below(25);
+                net.run(seed, 70, events);
+                if seed.chance(60) {
+                    delete_all(seed, &mut net);
+                }
+                return net;
+            }
+        }
         let index = seed.below(seats + 1);
         match seed.below(6) {
             0 => net.side[index] ^= 1,
@@ -85,6 +97,18 @@ fn run(seed: &mut Seed, chain: &std::rc::Rc<Chain>) -> Net {
         }
     }
     net
+}
+
+/// Cuts off the first node that commits.
+fn hide(net: &mut Net) -> bool {
+    let first = net.nodes.iter().position(|node| node.committed.is_some());
+    first.inspect(|index| net.side[*index] = 2).is_some()
+}
+
+fn delete_all(seed: &mut Seed, net: &mut Net) {
+    (0..net.nodes.len()).for_each(|index| delete_by_hand(net, index));
+    let events = seed.below(40);
+    net.run(seed, 30, events);
 }
 
 fn delete_by_hand(net: &mut Net, index: usize) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
 mod history;
+mod lab;
 mod net;
 mod node;
 
@@ -11,7 +12,7 @@ use fleet::chain::wal::rule::{Forecast, decide};
 use crate::history::{Scene, scene};
 use crate::net::Seed;
 
-const SCENES: u64 = 1500;
+const SCENES: u64 = 600;
 const ORDERS: u64 = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
