@@ -49,7 +49,10 @@ fn prevotes(of: impl Fn(usize) -> Option<Block>) -> Vec<(usize, u8, u32, Option<
 #[test]
 fn a_third_down_and_all_cleared_outright_strands() {
     let chain = Chain::new(LAB.into());
-    let before = net(&chain, &[(0, 2, 0, Some(1)), (3, 2, 0, Some(1)), (4, 2, 0, Some(1)), (5, 2, 0, Some(1)), (6, 2, 0, Some(1))]);
+    let before = net(
+        &chain,
+        &[(0, 2, 0, Some(1)), (3, 2, 0, Some(1)), (4, 2, 0, Some(1)), (5, 2, 0, Some(1)), (6, 2, 0, Some(1))],
+    );
     let (decision, ends) = judged(&chain, &before, cleared(&before, Clearing::Outright), &[], None);
     let Forecast::Strands(shortfall) = decision.forecast else { panic!("{decision:?}") };
     assert_eq!((shortfall.round, shortfall.kind, shortfall.have, shortfall.need), (0, VoteKind::Prevote, 35, 67));
@@ -63,7 +66,10 @@ fn the_own_vote_with_its_time_outs_is_enough_and_without_them_it_hangs_on_the_or
     let before = net(&chain, &prevotes(|who| if who < 3 { Some(1) } else { None }));
     let (decision, ends) = judged(&chain, &before, cleared(&before, Clearing::Timed), &[], None);
     assert_eq!(decision.forecast, Forecast::Continues { round: 1 });
-    assert!(decision.allowed() && decision.witnesses.is_empty() && ends.iter().all(|end| *end == End::Goes), "{ends:?}");
+    assert!(
+        decision.allowed() && decision.witnesses.is_empty() && ends.iter().all(|end| *end == End::Goes),
+        "{ends:?}"
+    );
 
     let (decision, ends) = judged(&chain, &before, cleared(&before, Clearing::LastVote), &[], None);
     let Forecast::Strands(shortfall) = decision.forecast else { panic!("{decision:?}") };
@@ -125,6 +131,6 @@ fn votes_spread_over_rounds_strand_a_chain_that_has_lost_none_of_them() {
     let before = net(&chain, &[(0, 3, 0, None), (1, 3, 1, None), (2, 3, 2, None), (3, 3, 3, None)]);
     let (decision, ends) = judged(&chain, &before, cleared(&before, Clearing::LastVote), &[], None);
     let Forecast::Strands(shortfall) = decision.forecast else { panic!("{decision:?}") };
-    assert_eq!((shortfall.round, shortfall.have), (0, 25));
+    assert_eq!((shortfall.round, shortfall.kind, shortfall.have), (0, VoteKind::Prevote, 0));
     assert!(ends.iter().all(|end| *end == End::Strands), "{ends:?}");
 }

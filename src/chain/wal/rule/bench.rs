@@ -62,6 +62,15 @@ impl<'a> Bench<'a> {
         self.case.online.contains(validator)
     }
 
+    /// Every vote that is known, the signers' last ones among them.
+    pub fn known(&self) -> impl Iterator<Item = &Vote> {
+        let last = self.case.signers.values().filter_map(|spoken| match spoken {
+            Spoken::Vote(vote) => Some(vote),
+            _ => None,
+        });
+        self.case.known.votes.iter().chain(last)
+    }
+
     /// The nodes that run a validator's signer.
     pub fn nodes_of<'b>(&'b self, validator: &'b str) -> impl Iterator<Item = &'a Replay> + 'b {
         self.case.replayed.iter().filter(move |replay| replay.validator.as_deref() == Some(validator))

@@ -23,15 +23,14 @@ pub(super) fn forks(bench: &Bench) -> Vec<Fork> {
 /// One above the last round of which anything is known: above it all rounds are alike.
 fn last_round(bench: &Bench) -> u32 {
     let signed = bench.case.set.validators.iter().filter_map(|one| bench.last(&one.address)).map(|(round, _)| round);
-    let voted = bench.case.known.votes.iter().map(|vote| vote.round);
+    let voted = bench.known().map(|vote| vote.round);
     signed.chain(voted).max().map_or(0, |round| round.saturating_add(1))
 }
 
 /// Blocks that may have a quorum of precommits at `round`. The one without a hash stands for any that isn't named.
 fn possible(bench: &Bench, round: u32) -> Vec<Fork> {
-    let known = &bench.case.known.votes;
     let named: BTreeSet<&str> =
-        known.iter().filter(|vote| vote.round == round).filter_map(|vote| vote.block.as_deref()).collect();
+        bench.known().filter(|vote| vote.round == round).filter_map(|vote| vote.block.as_deref()).collect();
     let candidates = named.into_iter().map(Some).chain([None]);
     candidates.filter_map(|block| candidate(bench, round, block)).collect()
 }
@@ -58,14 +57,9 @@ fn may_have_voted(bench: &Bench, validator: &str, round: u32, kind: VoteKind, bl
     }
 }
 
-/// The votes known of a validator, its signer's last one among them.
+/// The votes of one kind known of a validator.
 fn known<'a>(bench: &'a Bench, validator: &'a str, round: u32, kind: VoteKind) -> impl Iterator<Item = &'a Vote> {
-    let last = match bench.spoken(validator) {
-        Spoken::Vote(vote) => Some(vote),
-        _ => None,
-    };
-    let all = bench.case.known.votes.iter().chain(last);
-    all.filter(move |vote| vote.validator == validator && vote.round == round && vote.kind == kind)
+    bench.known().filter(move |vote| vote.validator == validator && vote.round == round && vote.kind == kind)
 }
 
 /// Whether the chain can't but take this block.
@@ -119,7 +113,7 @@ pub(super) fn locks(bench: &Bench, replay: &Replay, round: u32, block: &str) -> 
     let whole = replay.messages.blocks.contains(&(locked, block.to_string()));
     let to_the_end = matches!(bench.spoken(validator), Spoken::Vote(last) if replay.messages.votes.contains(last));
     // A signer that had lost its lock once may have voted for another block since.
-    let faithful = bench.case.known.votes.iter().filter(own).all(|vote| {
+    let faithful = bench.known().filter(own).all(|vote| {
         vote.round <= locked
             || vote.block.as_deref() == Some(block)
             || (vote.block.is_none() && vote.kind == VoteKind::Precommit)
