@@ -57,13 +57,20 @@ fn unread_and_offline_validators_are_told_apart() {
 }
 
 #[test]
-fn prevotes_of_a_round_rule_a_commit_out() {
-    let nil = all(0, VoteKind::Precommit, None);
-    let mut case = case(&nil[..2]);
-    case.signers.remove("C");
-    case.signers.remove("D");
-    assert_eq!(decide(&case).forks.len(), 1, "a round above all that is known");
-    case.signers.insert("D".into(), Spoken::Nothing);
+fn a_quorum_of_unread_signers_may_have_committed_at_any_round() {
+    let mut case = case(&[vote("A", 0, VoteKind::Precommit, None)]);
+    case.signers.retain(|name, _| name == "A");
+    let forks = decide(&case).forks;
+    assert_eq!(forks.iter().map(|fork| (fork.round, fork.possible)).collect::<Vec<_>>(), [(0, 75), (1, 75)]);
+    case.signers.insert("D".into(), Spoken::Proposal { round: 0 });
+    assert_eq!(decide(&case).forks, []);
+}
+
+#[test]
+fn prevotes_known_of_a_round_rule_a_commit_out() {
+    let mut case = case(&all(1, VoteKind::Precommit, None));
+    assert_eq!(decide(&case).forks.iter().map(|fork| (fork.round, fork.possible)).collect::<Vec<_>>(), [(0, 100)]);
+    case.known.votes.extend([vote("A", 0, VoteKind::Prevote, None), vote("B", 0, VoteKind::Prevote, None)]);
     assert_eq!(decide(&case).forks, []);
 }
 
