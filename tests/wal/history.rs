@@ -72,7 +72,7 @@ fn run(seed: &mut Seed, chain: &std::rc::Rc<Chain>) -> Net {
     for index in 0..seats {
         net.up[index] = !seed.chance(down);
     }
-    for _ in 0..1 + seed.below(6) {
+    for _ in 0..=seed.below(6) {
         let (events, late) = (seed.below(busy * 2), if seed.chance(20) { 90 } else { late });
         for _ in 0..events {
             net.run(seed, late, 1);
@@ -183,11 +183,11 @@ pub fn union(net: &Net) -> Vec<Record> {
     });
     log.extend(parts);
     let mut union = Vec::new();
-    log.into_iter().for_each(|record| {
+    for record in log {
         if matches!(record, Record::Parts(_)) || !union.contains(&record) {
-            union.push(record)
+            union.push(record);
         }
-    });
+    }
     union
 }
 

@@ -29,7 +29,7 @@ fn net(chain: &Rc<Chain>, votes: &[(usize, u8, u32, Option<Block>)]) -> Net {
 }
 
 fn judged(chain: &Chain, before: &Net, after: Net, unread: &[usize], committed: Option<Block>) -> (Decision, Vec<End>) {
-    let unread = BTreeSet::from_iter(unread.iter().copied());
+    let unread = unread.iter().copied().collect::<BTreeSet<_>>();
     let case: Case = history::case(chain, &before.nodes, &after, &unread);
     let decision = decide(&case);
     let scene = Scene { net: after, case, committed };

@@ -1,6 +1,7 @@
 //! The rule for clearing logs against a model of CometBFT's consensus that knows nothing of the rule.
 
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
+#![allow(clippy::option_option)] // a majority, and whether it is for a block or nil
 
 mod history;
 mod lab;
@@ -85,7 +86,8 @@ fn what_the_rule_allows_neither_strands_nor_forks() {
          refused as forks {forks:?}",
         stranding.percent(),
     );
-    // Measured: 45 % allowed, 70 % of the strandings shown.
+    // Measured over 3545 cases: 45 % allowed, 72 % of the strandings shown; of the forks 2 % shown, while a block was
+    // committed out of sight in 73 % of them.
     assert!(allowed * 100 >= seen * 38, "{allowed} of {seen} allowed");
     assert!(stranding.percent() >= 60 && forks.shown > 0, "{stranding:?} {forks:?}");
 }

@@ -121,9 +121,7 @@ impl Net {
 
     pub fn run(&mut self, seed: &mut Seed, late: usize, events: usize) {
         for _ in 0..events {
-            let first = seed.chance(late);
-            let done = if first { self.tick(seed) || self.tell(seed) } else { self.tell(seed) || self.tick(seed) };
-            if !done {
+            if !(seed.chance(late) && self.tick(seed) || self.tell(seed) || self.tick(seed)) {
                 return;
             }
         }
