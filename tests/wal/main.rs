@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 #![allow(clippy::option_option)] // a majority, and whether it is for a block or nil
 
+mod chain;
 mod history;
 mod lab;
 mod net;

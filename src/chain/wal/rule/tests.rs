@@ -101,8 +101,29 @@ fn locks_in_the_own_logs_hold_the_block() {
     case.replayed[1].messages.blocks.clear();
     assert!(!decide(&case).forks.is_empty(), "no lock without the block");
     case.replayed[1] = log("B");
+    let last = vote("B", 1, VoteKind::Precommit, None);
+    let mut later = case.clone();
+    later.signers.insert("B".into(), Spoken::Vote(last));
+    assert!(!decide(&later).forks.is_empty(), "the log ends before its signer's last vote");
     case.known.votes.insert(vote("B", 1, VoteKind::Prevote, Some("Y")));
     assert!(!decide(&case).forks.is_empty(), "it has voted for another block since");
+}
+
+#[test]
+fn a_lock_of_a_round_that_the_node_does_not_reach_holds_nothing() {
+    let mut case = case(&all(1, VoteKind::Precommit, Some("X")));
+    case.signers.insert("D".into(), Spoken::Unread);
+    let prevotes = all(1, VoteKind::Prevote, Some("X"));
+    case.replayed = ["A", "B"]
+        .map(|name| {
+            let own = vote(name, 1, VoteKind::Precommit, Some("X"));
+            replay(Some(name), &[&prevotes[..], &[own]].concat(), &[(1, "X")])
+        })
+        .into();
+    let at_one = |case: &Case| decide(case).forks.iter().any(|fork| fork.round == 1);
+    assert!(at_one(&case));
+    case.replayed.iter_mut().for_each(|replay| replay.round = 1);
+    assert!(!at_one(&case));
 }
 
 #[test]
