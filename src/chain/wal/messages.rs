@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::facts::ValidatorSet;
+
 /// The two kinds of vote, in the order in which a round asks for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,29 +56,36 @@ pub enum Spoken {
     Vote(Vote),
 }
 
-/// A validator of the height in progress.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seat {
-    /// Consensus address, upper-case hex.
-    pub address: String,
-    /// Voting power.
-    pub power: u64,
+/// What one node gives back to the chain when it starts, or gives already where it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// The node's name, for the reader.
+    pub node: String,
+    /// The validator whose signer the node runs, by address.
+    pub validator: Option<String>,
+    /// The round in which the node stands when the replay ends: 0, unless its log has the time-outs and votes that led
+    /// it further.
+    pub round: u32,
+    /// Whether the node has then left the Propose step of that round. A log without time-outs doesn't do that.
+    pub prevoting: bool,
+    /// The verified messages of the log it will replay, in the order in which the node wrote them where they are its own
+    /// records. Empty for a node whose log isn't replayed.
+    pub messages: Messages,
 }
 
 /// Everything the rule decides on: what is known of the height in progress, and what will be left of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
-    /// The whole validator set.
-    pub seats: Vec<Seat>,
+    /// The whole validator set of the height in progress.
+    pub set: ValidatorSet,
     /// By address; one that isn't here is [`Spoken::Unread`].
     pub signers: BTreeMap<String, Spoken>,
     /// Validators whose nodes run after the start, by address.
     pub online: BTreeSet<String>,
     /// Everything known from any WAL, set-aside file, bundle or signer state: what proves who did what.
     pub known: Messages,
-    /// What each node that starts, or runs, gives back to the chain: the verified messages of the WAL it will replay. A
-    /// node whose WAL isn't replayed gives nothing.
-    pub replayed: Vec<Messages>,
+    /// One entry for each node that starts, or runs.
+    pub replayed: Vec<Replay>,
     /// Whether records of the height in progress are missing or will be dropped anywhere: what locks rest on may be
     /// lost. False only where every signer's node replays its own whole WAL.
     pub records_lost: bool,

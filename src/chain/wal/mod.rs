@@ -31,3 +31,4 @@ pub mod proto {
         CanonicalVoteExtension, EventDataRoundState, Part, PartSetHeader, Proposal, SignedMsgType, Vote,
     };
 }
+pub mod rule;
