@@ -36,7 +36,9 @@ pub fn wal_records(bytes: &[u8]) {
     assert!(offsets.windows(2).all(|pair| pair[0] + HEADER < pair[1]));
     assert!(end != End::Clean || Decoder::new(bytes).all(|next| next.is_ok()));
     let mut again = Vec::new();
-    records.iter().for_each(|record| record::write(&mut again, &record.message).expect("it was small enough"));
+    for record in &records {
+        record::write(&mut again, &record.message).expect("it was small enough");
+    }
     let messages = |records: &[record::Record]| records.iter().map(|record| record.message.clone()).collect::<Vec<_>>();
     assert_eq!(messages(&record::read(&again).0), messages(&records));
     let log = Log::whole([bytes]);

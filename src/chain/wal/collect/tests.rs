@@ -89,7 +89,9 @@ fn what_is_not_proven_is_left_out() {
     let chain = Validators::new("other-1", validators.list().to_vec());
     assert_eq!(refused(&chain, &vote), forged);
     let mut list = validators.list().to_vec();
-    list.iter_mut().for_each(|validator| validator.key = Key::new("tendermint/PubKeyBls12_381", "x").unwrap());
+    for validator in &mut list {
+        validator.key = Key::new("tendermint/PubKeyBls12_381", "x").unwrap();
+    }
     assert_eq!(refused(&Validators::new("corpus-halted", list), &vote), [Why::Unproven(Unproven::Key)]);
 }
 

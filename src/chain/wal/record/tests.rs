@@ -38,7 +38,9 @@ fn damaged_logs_read_to_the_damage() {
 fn what_is_written_is_what_a_node_writes() {
     for log in [CLEAN].into_iter().chain(HALTED).chain(ROUNDS) {
         let mut again = Vec::new();
-        corpus::records(log).iter().for_each(|record| write(&mut again, &record.message).unwrap());
+        for record in corpus::records(log) {
+            write(&mut again, &record.message).unwrap();
+        }
         assert!(again == log);
     }
 }

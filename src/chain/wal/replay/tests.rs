@@ -9,7 +9,9 @@ fn replay(files: &[&[u8]], height: u64) -> Replay {
 /// A log of these `#ENDHEIGHT`s.
 fn ends(heights: &[i64]) -> Vec<u8> {
     let mut log = Vec::new();
-    heights.iter().for_each(|height| record::write(&mut log, &record::end_height(*height, TIME)).unwrap());
+    for height in heights {
+        record::write(&mut log, &record::end_height(*height, TIME)).unwrap();
+    }
     log
 }
 

@@ -44,7 +44,9 @@ fn what_was_signed_last_is_never_forgotten() {
 fn a_union_brings_a_node_to_each_round() {
     let validators = corpus::rounds();
     let mut collector = Collector::new(&validators, 9);
-    ROUNDS.iter().for_each(|log| collector.add_records("log", &corpus::records(log)));
+    for log in ROUNDS {
+        collector.add_records("log", &corpus::records(log));
+    }
     for (node, state) in ROUNDS_STATES.iter().enumerate() {
         collector.add("state", &corpus::spoken(state, node, &validators).message());
     }
