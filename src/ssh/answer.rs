@@ -191,8 +191,9 @@ pub fn wals(text: &str) -> wal::Files {
         match key {
             "folder" => files.folders.push(wal::Folder { path: value.into(), files: Vec::new() }),
             "file" => {
-                let listed = listed(value).zip(files.folders.last_mut());
-                listed.into_iter().for_each(|(file, folder)| folder.files.push(file));
+                if let Some((file, folder)) = listed(value).zip(files.folders.last_mut()) {
+                    folder.files.push(file);
+                }
             }
             "signer.unreadable" => files.signer = Some(Err(value.into())),
             "signer.file" => files.signer = Some(decode(value).ok_or_else(|| "it did not come whole".into())),

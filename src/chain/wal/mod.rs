@@ -10,6 +10,7 @@ pub mod messages;
 pub mod parts;
 pub mod record;
 pub mod replay;
+pub mod rule;
 pub mod signed;
 pub mod tail;
 pub mod validators;
@@ -31,4 +32,3 @@ pub mod proto {
         CanonicalVoteExtension, EventDataRoundState, Part, PartSetHeader, Proposal, SignedMsgType, Vote,
     };
 }
-pub mod rule;
