@@ -114,6 +114,12 @@ pub enum Command {
         #[command(subcommand)]
         command: RunsCommand,
     },
+    /// Show nodes' write-ahead logs
+    Wal {
+        /// Which.
+        #[command(subcommand)]
+        command: WalCommand,
+    },
     /// List the safety rules, or explain one
     #[command(after_help = examples::RULES)]
     Rules {
@@ -350,6 +356,24 @@ pub enum RunsCommand {
         /// The run, or the start of its id
         run: String,
     },
+}
+
+/// `fleet wal`
+#[derive(Debug, Clone, Subcommand)]
+pub enum WalCommand {
+    /// Show each node's logs, what they would give back, and which validators could not vote again
+    #[command(after_help = examples::WAL_SHOW)]
+    Show(WalShowArgs),
+}
+
+/// `fleet wal show`
+#[derive(Debug, Clone, Args)]
+pub struct WalShowArgs {
+    /// Whose logs; without it those of all nodes of the chain. What the chain has signed is read from all of them
+    pub selector: Option<String>,
+    /// The most that a host may take
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME")]
+    pub timeout: Duration,
 }
 
 /// `fleet demo`

@@ -21,6 +21,7 @@ pub mod sim;
 pub mod status;
 pub mod trust;
 mod waiting;
+pub mod wal;
 pub mod watch;
 pub mod when;
 
@@ -28,7 +29,7 @@ use std::io::Write as _;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command, Global, InventoryCommand, LockCommand};
+use crate::cli::{Cli, Command, Global, InventoryCommand, LockCommand, WalCommand};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Places;
 use crate::render::words::wrapped;
@@ -111,6 +112,7 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
         Command::Restart(args) => operate::restart(context, &args).await,
         Command::Resume(args) => resume::resume(context, &args).await,
         Command::Unlock(args) => lock::unlock(context, &args).await,
+        Command::Wal { command: WalCommand::Show(args) } => wal::show(context, &args).await,
         Command::Lock { command: LockCommand::Show { selector } } => lock::show(context, selector.as_deref()).await,
         other => Err(Error::failed(format!("{other:?} needs no hosts"))),
     }

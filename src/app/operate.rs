@@ -1,6 +1,6 @@
 //! Every operation on a chain goes this way: gather, plan, confirm, execute, report.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -123,6 +123,7 @@ fn request(context: &Context, asked: &Asked<'_>, scope: &Scope) -> Result<Reques
         no_wait: asked.stop.no_wait,
         accept: asked.confirm.accept.clone(),
         block_timeout_ms: asked.watch.map_or(0, |watch| millis(watch.block_timeout)),
+        wals: BTreeMap::new(),
     })
 }
 

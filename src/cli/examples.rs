@@ -26,6 +26,18 @@ Examples:
   fleet status sentry-1
   fleet status -o json | jq '.chains[].state'";
 
+/// `fleet wal show`
+pub const WAL_SHOW: &str = "\
+Reads only; of each log no more than its end. A vote is proven by its signature.
+A validator is mute when it has signed for the height in progress and its vote is
+in no log that would be replayed: started now, it could not vote in that round
+again. Exit code: 0, or 1 when validators are mute, or 4 when a host gave nothing.
+
+Examples:
+  fleet wal show
+  fleet wal show 'val-[1-3]'
+  fleet wal show -o json | jq '.mute'";
+
 /// `fleet exec`
 pub const EXEC: &str = "\
 Exit code: 0, or 4 when a host failed.

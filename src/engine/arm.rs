@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::engine::run::{Ended, Missing, Run};
 use crate::engine::{Armed, ClockSample, Fault, Fence, Order};
 use crate::model::event::What;
-use crate::model::plan::{Instant, Step, Target, Task};
+use crate::model::plan::{Action, Instant, Step, Target, Task};
 
 /// How long one host may take to be armed.
 const ARM: Duration = Duration::from_secs(20);
@@ -93,5 +93,6 @@ pub(super) fn order(run: &Run, stage: usize, step_index: usize, target: &Target,
         expect: step.expect,
         target: target.clone(),
         timeout_ms: step.timeout_ms,
+        wal: (step.action == Action::SetWal).then(|| run.plan.wals.get(&target.service.to_string()).cloned()).flatten(),
     }
 }

@@ -24,7 +24,9 @@ pub fn holds(check: Check, seen: &Observation) -> Result<(), String> {
     match check {
         Check::Stopped => stopped(seen),
         Check::Alive => alive(seen),
-        Check::Nothing | Check::Connected | Check::NewBlock => Ok(()),
+        Check::WalSet if !seen.wal_set => Err("its write-ahead log isn't the one that was to be set".into()),
+        Check::WalBack if seen.wal_set => Err("its write-ahead log is the one that fleet has set".into()),
+        Check::Nothing | Check::Connected | Check::NewBlock | Check::WalSet | Check::WalBack => Ok(()),
     }
 }
 
@@ -67,7 +69,7 @@ pub(super) enum Look {
 pub(super) async fn look(prober: &dyn Prober, check: Check, target: &Target, baseline: u64) -> Result<Look, Fault> {
     match check {
         Check::Nothing => Ok(Look::Holds { height: None }),
-        Check::Stopped | Check::Alive => {
+        Check::Stopped | Check::Alive | Check::WalSet | Check::WalBack => {
             let answer = prober.probe(&target.service.host, &Probe::Unit(target.clone())).await?;
             let Answer::Unit(seen) = answer else { return Err(wrong_answer()) };
             Ok(holds(check, &seen).map_or_else(Look::Not, |()| Look::Holds { height: None }))

@@ -21,8 +21,9 @@ pub use crate::engine::check::{holds, validators};
 pub use crate::engine::log::{Clock, Log, Recorder, SystemClock};
 pub use crate::engine::run::{Ended, Identity, Interrupt, Missing, Run};
 
+use crate::chain::wal::found::Files;
 use crate::model::facts::{HostAnswer, LockFacts, Process, SignerFacts, UnitFacts};
-use crate::model::plan::{Action, Check, Target};
+use crate::model::plan::{Action, Check, Target, WalContent};
 
 /// Everything that can be asked of a host; no question changes anything there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub enum Probe {
     /// All facts about the host and these services, without RPC.
     Facts(Vec<FactsTarget>),
     /// Unit, processes and database lock of one service.
-    Unit(Target),
+    Unit(Box<Target>),
     /// A question to a service's RPC.
     Rpc {
         /// Where RPC answers on the host: `host:port`.
@@ -116,7 +117,7 @@ pub enum Answer {
     /// To [`Probe::Unit`].
     Unit(Box<Observation>),
     /// To [`Probe::Wals`].
-    Wals(wal::Files),
+    Wals(Files),
     /// To [`Probe::Rpc`], [`Probe::Genesis`] and [`Probe::Stretch`]: the body.
     Body(Vec<u8>),
     /// To [`Probe::Lock`].
@@ -134,6 +135,8 @@ pub struct Observation {
     pub database_locked: bool,
     /// The local signer's state, where the target names its file.
     pub signer: SignerFacts,
+    /// Its write-ahead log is one that fleet has set.
+    pub wal_set: bool,
     /// Unix µs by the host's clock at which the unit's last stop began; 0 when unknown.
     pub stop_began_us: i64,
     /// Unix µs by the host's clock at which the unit was last inactive; 0 when unknown.
@@ -192,6 +195,8 @@ pub struct Order {
     pub target: Target,
     /// The most it may take on the host, ms.
     pub timeout_ms: u64,
+    /// The log to write, for [`Action::SetWal`].
+    pub wal: Option<WalContent>,
 }
 
 /// What a step on its host and the stage that gives it its turn tell each other.

@@ -127,7 +127,7 @@ impl Run {
         let safe = match self.plan.operation {
             Operation::Halt => "all are stopped",
             Operation::Start => "the starts under way are done",
-            Operation::CoordinatedRestart => "all are started again",
+            Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal => "all are started again",
         };
         Background(tokio::spawn(async move {
             let signal = barrier::interrupted(&mut interrupt).await;

@@ -1,8 +1,8 @@
 //! Write-ahead logs read from their hosts: of each only the end that its node would replay, in bounded memory.
 
 use crate::chain::rpc;
-use crate::chain::wal::replay::Log;
-use crate::chain::wal::tail::{Group, Listed, Step, Window};
+use crate::chain::wal::found::{Folder, Found, NodeLogs, Place};
+use crate::chain::wal::tail::{Group, Step, Window};
 use crate::chain::wal::validators::Validators;
 use crate::engine::check::wrong_answer;
 use crate::engine::{Answer, Fault, Probe, Prober, RpcQuery};
@@ -12,60 +12,9 @@ const LIMIT: u64 = 16 << 20;
 /// The most pages of 100 validators that are read.
 const PAGES: u32 = 20;
 
-/// What a host has of a node's logs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Files {
-    /// The log's own folder, where there is one, and those that fleet has set aside.
-    pub folders: Vec<Folder>,
-    /// The text of the signer's state, where there is a file.
-    pub signer: Option<Result<String, String>>,
-}
-
-/// A folder and its files.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Folder {
-    /// Its path.
-    pub path: String,
-    /// Its files.
-    pub files: Vec<Listed>,
-}
-
-/// Where a log stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// Where its node reads it.
-    Live,
-    /// A copy that a node made before it repaired its log.
-    Corrupted,
-    /// Set aside by fleet.
-    Aside,
-}
-
-/// One log and its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Where it stands.
-    pub place: Place,
-    /// The path of its head.
-    pub path: String,
-    /// Bytes of all its files.
-    pub size: u64,
-    /// Its end; or why it wasn't read.
-    pub log: Result<Log, String>,
-}
-
-/// The logs of one node and what its signer has signed last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeWals {
-    /// The text of the signer's state, where there is a file.
-    pub signer: Option<Result<String, String>>,
-    /// Its logs.
-    pub logs: Vec<Found>,
-}
-
 /// Reads a node's logs and its signer's state. `wal_file` is the head of its log, `state_file` is empty where there is no
 /// local signer.
-pub async fn read(prober: &dyn Prober, host: &str, wal_file: &str, state_file: &str) -> Result<NodeWals, Fault> {
+pub async fn read(prober: &dyn Prober, host: &str, wal_file: &str, state_file: &str) -> Result<NodeLogs, Fault> {
     let probe = Probe::Wals { wal_file: wal_file.into(), state_file: state_file.into() };
     let Answer::Wals(files) = prober.probe(host, &probe).await? else { return Err(wrong_answer()) };
     let (folder, head) = wal_file.rsplit_once('/').unwrap_or((".", wal_file));
@@ -79,7 +28,7 @@ pub async fn read(prober: &dyn Prober, host: &str, wal_file: &str, state_file: &
             }
         }
     }
-    Ok(NodeWals { signer: files.signer, logs })
+    Ok(NodeLogs { signer: files.signer, logs })
 }
 
 async fn find(prober: &dyn Prober, host: &str, folder: &Folder, head: &str, place: Place) -> Result<Found, Fault> {

@@ -9,3 +9,4 @@ pub mod plan;
 pub mod selector;
 pub mod source;
 pub mod verdict;
+pub mod wal;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -46,6 +48,25 @@ pub struct Plan {
     pub agreement: Agreement,
     /// The expected time between blocks, ms.
     pub block_time_ms: u64,
+    /// Logs that the plan writes, by the service's display name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub wals: BTreeMap<String, WalContent>,
+}
+
+/// A write-ahead log to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalContent {
+    /// sha256 of its bytes, hex.
+    pub sha256: String,
+    /// Its bytes in base64.
+    pub base64: String,
+}
+
+impl WalContent {
+    /// Of these bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self { sha256: hex::encode(Sha256::digest(bytes)), base64: BASE64_STANDARD.encode(bytes) }
+    }
 }
 
 /// What a plan does.
@@ -58,6 +79,10 @@ pub enum Operation {
     Start,
     /// Stop all at one instant, then start in order of power.
     CoordinatedRestart,
+    /// Restart one node without power with a log that gives a stranded chain its votes back.
+    ReviveWal,
+    /// Restart nodes with the logs that fleet has set aside.
+    RestoreWal,
 }
 
 impl Operation {
@@ -67,6 +92,8 @@ impl Operation {
             Self::Halt => "halt",
             Self::Start => "start",
             Self::CoordinatedRestart => "coordinated restart",
+            Self::ReviveWal => "revival",
+            Self::RestoreWal => "restoring of write-ahead logs",
         }
     }
 }
@@ -84,6 +111,8 @@ pub struct Target {
     pub db_dir: String,
     /// The local signer's state file; empty where there is none.
     pub state_file: String,
+    /// The head of the write-ahead log; empty for a service that isn't a node.
+    pub wal_file: String,
     /// Where RPC answers (`host:port` on the host), where it is known.
     pub rpc: Option<String>,
     /// The chain id its RPC must report; empty for a service that isn't a node.
@@ -222,6 +251,11 @@ pub enum Action {
     },
     /// Start the unit, a failed one too.
     Start,
+    /// Put the log that the plan or its decision holds for the service in the place of its write-ahead log; the old one
+    /// is set aside.
+    SetWal,
+    /// Put back what fleet has set aside last.
+    UndoWal,
 }
 
 /// Everything fleet can check on a service.
@@ -238,6 +272,10 @@ pub enum Check {
     Connected,
     /// A block above the last height before the run.
     NewBlock,
+    /// The write-ahead log is the one that fleet has set.
+    WalSet,
+    /// The write-ahead log isn't one that fleet has set.
+    WalBack,
 }
 
 /// What a rule found.

@@ -8,6 +8,7 @@ mod request;
 pub mod rules;
 mod scene;
 mod start;
+pub mod wal;
 mod without;
 
 pub use request::{Planned, Refusal, Request, Situation};
@@ -47,6 +48,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         },
         agreement: agreement(scene),
         block_time_ms: u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX),
+        wals: scene.request.wals.clone(),
     };
     needs::settle(&mut plan);
     plan
@@ -57,6 +59,8 @@ fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         Operation::Halt => halt::stages(scene),
         Operation::Start => start::stages(scene),
         Operation::CoordinatedRestart => [halt::stages(scene), start::stages(scene)].concat(),
+        Operation::ReviveWal => [halt::stages(scene), vec![wal::set(scene)], start::stages(scene)].concat(),
+        Operation::RestoreWal => [halt::stages(scene), vec![wal::undo(scene)], start::stages(scene)].concat(),
     }
 }
 
@@ -67,7 +71,7 @@ fn agreement(scene: &Scene<'_>) -> Agreement {
         genesis: scene.genesis(),
         last: situation.last.clone().filter(|_| !situation.advancing),
         operation: request.operation.words().into(),
-        wal: "keep".into(),
+        wal: wal::policy(request.operation).into(),
         at_ms: request.at_ms,
         start_at_ms: request.start_at_ms,
         ..Agreement::default()

@@ -57,8 +57,13 @@ fn order_validators(plan: &mut Plan) {
     }
 }
 
+/// Whether an operation means to bring blocks by the power that it starts.
+fn claims_blocks(operation: Operation) -> bool {
+    matches!(operation, Operation::Start | Operation::CoordinatedRestart)
+}
+
 fn needs_others(plan: &Plan) -> Option<Finding> {
-    let short = plan.power_short().filter(|short| *short > 0 && plan.operation != Operation::Halt)?;
+    let short = plan.power_short().filter(|short| *short > 0 && claims_blocks(plan.operation))?;
     let power = &plan.power;
     let text = format!(
         "this plan brings {} of {}, the quorum is {}: {short} must come from others (ours that it leaves alone {}, foreign {})",

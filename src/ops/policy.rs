@@ -101,6 +101,7 @@ impl World<'_> {
     fn after(&mut self, service: &ServiceId, step: &Step) -> Vec<Finding> {
         match step.action {
             Action::Observe => Vec::new(),
+            Action::SetWal | Action::UndoWal => self.unproven(service, step).into_iter().collect(),
             Action::Stop { .. } => {
                 let before = self.online();
                 self.live.remove(service);
@@ -121,6 +122,11 @@ impl World<'_> {
             Action::Observe => true,
             Action::Stop { .. } => step.verify == Check::Stopped,
             Action::Start => step.expect == Check::Stopped && step.verify == Check::Alive,
+            Action::SetWal => {
+                let content = self.plan.wals.contains_key(&service.to_string());
+                content && step.expect == Check::Stopped && step.verify == Check::WalSet
+            }
+            Action::UndoWal => step.expect == Check::Stopped && step.verify == Check::WalBack,
         };
         let text = "a step that changes something isn't checked before or after";
         (!proven && self.plan.target(service).is_some()).then(|| about("unproven", [service], text))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::model::facts::{Facts, ValidatorSet};
 use crate::model::inventory::Inventory;
-use crate::model::plan::{Finding, Operation, Plan};
+use crate::model::plan::{Finding, Operation, Plan, WalContent};
 use crate::ops::rules;
 
 /// What the operator asked for.
@@ -37,6 +37,8 @@ pub struct Request {
     pub accept: Vec<String>,
     /// How long to wait for blocks, ms.
     pub block_timeout_ms: u64,
+    /// Logs to write, by the service's display name.
+    pub wals: BTreeMap<String, WalContent>,
 }
 
 impl Request {

@@ -113,7 +113,7 @@ impl<'a> Scene<'a> {
         let facts = answer.and_then(|answer| answer.services.get(&service.id.service));
         let starts = match self.request.operation {
             Operation::Halt => false,
-            Operation::CoordinatedRestart => true,
+            Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal => true,
             Operation::Start => !facts.is_some_and(unit_runs),
         };
         Member { service, host, answer, facts, class, starts, target: self.target(service, facts, class) }
@@ -133,6 +133,7 @@ impl<'a> Scene<'a> {
             home,
             db_dir: config.map_or(default_db, |config| config.db_dir.clone()),
             state_file: local.map(|config| config.state_file.clone()).unwrap_or_default(),
+            wal_file: config.map(|config| config.wal_file.clone()).unwrap_or_default(),
             rpc: service.rpc.clone().or_else(|| config?.rpc.clone()),
             chain_id: chain.map(|chain| chain.chain_id.clone()).unwrap_or_default(),
             power: if class == Class::Needed { Some(0) } else { address.as_ref().and_then(|one| self.powers.of(one)) },

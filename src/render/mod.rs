@@ -10,4 +10,5 @@ pub mod run;
 pub mod span;
 pub mod status;
 pub mod trust;
+pub mod wal;
 pub mod words;

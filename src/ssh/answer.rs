@@ -5,8 +5,9 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::chain::config::node_config;
 use crate::chain::signer;
+use crate::chain::wal::found::{Files, Folder};
 use crate::chain::wal::tail::Listed;
-use crate::engine::{FactsTarget, Observation, wal};
+use crate::engine::{FactsTarget, Observation};
 use crate::model::facts::{HostAnswer, KeyFacts, LockFacts, Process, ServiceFacts, SignerFacts, UnitFacts};
 
 /// The lines of an answer, split at the first `=`.
@@ -48,6 +49,7 @@ pub fn observation(text: &str) -> Observation {
     for (key, value) in pairs(text) {
         match key {
             "process" => seen.processes.extend(process(value)),
+            "wal.set" => seen.wal_set = true,
             "database.locked" => seen.database_locked |= value == "1",
             "unit.ActiveExitTimestamp" => seen.stop_began_us = timestamp_us(value),
             "unit.InactiveEnterTimestamp" => seen.stop_ended_us = timestamp_us(value),
@@ -185,11 +187,11 @@ pub fn bytes(base64: &str) -> Option<Vec<u8>> {
 }
 
 /// What `probe_wal.sh` printed.
-pub fn wals(text: &str) -> wal::Files {
-    let mut files = wal::Files::default();
+pub fn wals(text: &str) -> Files {
+    let mut files = Files::default();
     for (key, value) in pairs(text) {
         match key {
-            "folder" => files.folders.push(wal::Folder { path: value.into(), files: Vec::new() }),
+            "folder" => files.folders.push(Folder { path: value.into(), files: Vec::new() }),
             "file" => {
                 if let Some((file, folder)) = listed(value).zip(files.folders.last_mut()) {
                     folder.files.push(file);

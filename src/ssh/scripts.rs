@@ -1,9 +1,9 @@
 //! The only shell that runs on hosts: constant scripts, data only as quoted arguments.
 
-/// A script with what they all share in front.
+/// A script with what they all share in front, and what some share.
 macro_rules! script {
-    ($file:literal) => {
-        concat!(include_str!("remote/common.sh"), "\n", include_str!(concat!("remote/", $file)))
+    ($($file:literal),+) => {
+        concat!(include_str!("remote/common.sh"), $("\n", include_str!(concat!("remote/", $file))),+)
     };
 }
 
@@ -14,7 +14,7 @@ pub const UNLOCK: &str = script!("unlock.sh");
 /// Reads the lock.
 pub const PROBE_LOCK: &str = script!("probe_lock.sh");
 /// Reads one service's unit.
-pub const PROBE_UNIT: &str = script!("probe_unit.sh");
+pub const PROBE_UNIT: &str = script!("wal.sh", "probe_unit.sh");
 /// Reads the host and its services.
 pub const PROBE_HOST: &str = script!("probe_host.sh");
 /// Reads the files that config.toml names.
@@ -28,6 +28,6 @@ pub const PROBE_STRETCH: &str = script!("probe_stretch.sh");
 /// Asks RPC by the host's curl.
 pub const PROBE_HTTP: &str = script!("probe_http.sh");
 /// Carries out one step.
-pub const ACT: &str = script!("act.sh");
+pub const ACT: &str = script!("wal.sh", "act.sh");
 /// A stop that waits.
 pub const ARM: &str = script!("arm.sh");

@@ -12,7 +12,7 @@ use crate::engine::{
 };
 use crate::model::facts::HostAnswer;
 use crate::model::inventory::{Become, Inventory};
-use crate::model::plan::{Action, Check, Target};
+use crate::model::plan::{Action, Check, Target, WalContent};
 use crate::ssh::armed::Waiting;
 use crate::ssh::shell::{Script, open_script, run_script};
 use crate::ssh::{Link, LinkError, LinkErrorKind, Links, answer, http, scripts};
@@ -185,8 +185,8 @@ impl Prober for SshTransport {
     }
 }
 
-fn target_args(target: &Target) -> [&str; 4] {
-    [&target.unit, &target.home, &target.db_dir, &target.state_file]
+fn target_args(target: &Target) -> [&str; 5] {
+    [&target.unit, &target.home, &target.db_dir, &target.state_file, &target.wal_file]
 }
 
 #[async_trait]
@@ -216,10 +216,13 @@ impl Transport for SshTransport {
             Action::Observe => return Err(Fault::answer("nothing to do")),
             Action::Stop { .. } => "stop",
             Action::Start => "start",
+            Action::SetWal => "set-wal",
+            Action::UndoWal => "undo-wal",
         };
         let (epoch, seconds) = (order.fence.epoch.to_string(), (order.timeout_ms / 1000).max(1).to_string());
         let mut args = vec![&*order.fence.run, &*epoch, &*order.step, expect, action, &*seconds];
         args.extend(target_args(&order.target));
+        args.push(order.wal.as_ref().map_or("", |wal| &wal.sha256));
         let host = &order.target.service.host;
         let link = self.links.link(host).await.map_err(Fault::from)?;
         let opening = prepare(&link, self.become_of(host), &args);
@@ -237,7 +240,7 @@ impl Transport for SshTransport {
         turn.ready.notify_one();
         turn.go.notified().await;
         let bound = Duration::from_millis(order.timeout_ms) + GRACE;
-        match timeout(bound, go(&mut script, turn)).await {
+        match timeout(bound, go(&mut script, turn, order.wal.as_ref())).await {
             Ok(Ok(text)) if answer::is_whole(&text) => Ok(receipt(&text)),
             Ok(Ok(_)) => Err(Fault::unknown("its answer broke off")),
             Ok(Err(error)) => Err(Fault { sent: true, ..error.into() }),
@@ -283,8 +286,20 @@ async fn prepare(link: &Arc<Link>, r#become: Become, args: &[&str]) -> Result<Re
 }
 
 /// Gives it its turn and reads the rest.
-async fn go(script: &mut Script, turn: &Turn) -> Result<String, LinkError> {
-    script.send(if turn.called_off.load(Ordering::Relaxed) { "leave it" } else { "go" }).await?;
+async fn go(script: &mut Script, turn: &Turn, wal: Option<&WalContent>) -> Result<String, LinkError> {
+    /// Characters of base64 in a line.
+    const LINE: usize = 4096;
+    if turn.called_off.load(Ordering::Relaxed) {
+        script.send("leave it").await?;
+    } else {
+        script.send("go").await?;
+        for line in wal.map_or(&[][..], |wal| wal.base64.as_bytes()).chunks(LINE) {
+            script.send(&String::from_utf8_lossy(line)).await?;
+        }
+        if wal.is_some() {
+            script.send("end").await?;
+        }
+    }
     let mut text = String::new();
     while let Some(line) = script.line().await? {
         if line == "alive=1" {

@@ -1,5 +1,7 @@
 //! Plans for the scripted hosts.
 
+use std::collections::BTreeMap;
+
 use fleet::model::inventory::{NODE, ServiceId};
 use fleet::model::plan::{
     Action, Agreement, AllowMissing, Check, FORMAT, Instant, Needs, Operation, Order, Plan, PowerView, Shape, Stage,
@@ -14,6 +16,7 @@ pub fn service(host: &str) -> ServiceId {
 
 fn target(host: &str, power: u64) -> Target {
     Target {
+        wal_file: String::new(),
         service: service(host),
         unit: "node.service".into(),
         home: "/home".into(),
@@ -51,6 +54,7 @@ pub fn restart(instant: Instant) -> Plan {
     let start = step(Check::Stopped, Action::Start, Check::Alive, 30_000);
     let ranked = Shape::Ranked(Order::AsPlanned);
     Plan {
+        wals: BTreeMap::new(),
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "c".into(),

@@ -44,6 +44,13 @@ pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTree
             let before = voting(nodes, &alive, &voters);
             match step.action {
                 Action::Observe => {}
+                Action::SetWal | Action::UndoWal => {
+                    let verify = if step.action == Action::SetWal { Check::WalSet } else { Check::WalBack };
+                    let content = step.action == Action::UndoWal || plan.wals.contains_key(&task.service.to_string());
+                    if step.expect != Check::Stopped || step.verify != verify || !content {
+                        broken.insert("unproven");
+                    }
+                }
                 Action::Stop { .. } => {
                     alive.remove(name);
                     if step.verify != Check::Stopped {

@@ -119,6 +119,7 @@ impl World {
         };
         let facts = inventory.hosts.iter().map(|host| (host.name.clone(), answer(&host.name))).collect();
         let request = Request {
+            wals: std::collections::BTreeMap::new(),
             operation: Operation::CoordinatedRestart,
             chain: "virtengine".into(),
             hosts: inventory.hosts.iter().map(|host| host.name.clone()).collect(),

@@ -17,6 +17,7 @@ pub fn node(host: &str) -> ServiceId {
 
 fn target(service: &ServiceId, power: Option<u64>) -> Target {
     Target {
+        wal_file: String::new(),
         service: service.clone(),
         unit: "virtengined.service".into(),
         home: "/var/lib/virtengine".into(),
@@ -53,6 +54,7 @@ pub fn restart(validators: &[(&str, u64)], total: u64) -> Plan {
     let connected = Step { timeout_ms: 30_000, ..step(Action::Observe, Check::Connected) };
     let blocks = Step { timeout_ms: 120_000, ..step(Action::Observe, Check::NewBlock) };
     Plan {
+        wals: BTreeMap::new(),
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "virtengine".into(),

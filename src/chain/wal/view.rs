@@ -59,7 +59,7 @@ impl View {
 }
 
 /// The signature of a vote or proposal.
-pub(super) fn signature_of(record: &Record) -> Option<&[u8]> {
+pub fn signature_of(record: &Record) -> Option<&[u8]> {
     match record.consensus()?.sum.as_ref()? {
         Inner::Vote(vote) => Some(&vote.vote.as_ref()?.signature),
         Inner::Proposal(proposal) => Some(&proposal.proposal.as_ref()?.signature),

@@ -1,8 +1,9 @@
-# One step: RUN EPOCH STEP EXPECT ACTION SECONDS UNIT HOME DB_DIR STATE_FILE. It checks, says that it is ready, and acts
-# when it reads 'go'; without it nothing happens.
+# One step: RUN EPOCH STEP EXPECT ACTION SECONDS UNIT HOME DB_DIR STATE_FILE WAL_FILE SHA256. It checks, says that it is
+# ready, and acts when it reads 'go'; without it nothing happens. A log follows in base64, up to a line 'end'.
 run=$1 epoch=$2 step=$3 expect=$4 action=$5 seconds=$6 unit=$7 home=$8 db_dir=$9
 shift 9
-state_file=$1
+state_file=$1 wal_file=$2 sha256=$3
+aside=${wal_file%/*}.fleet-$run
 
 refuse() {
     echo "refused=$1"
@@ -73,15 +74,24 @@ stop)
     message=$(systemctl stop "$unit" 2>&1)
     code=$?
     ;;
+set-wal)
+    message=$(set_wal "$sha256" 2>&1)
+    code=$?
+    ;;
+undo-wal)
+    message=$(undo_wal 2>&1)
+    code=$?
+    ;;
 *)
     message="unknown action $action"
     code=1
     ;;
 esac
 note_end "$step" "$epoch" "$code"
-[ "$code" = 0 ] || echo "refused=systemctl $action $unit: exit $code: $message" | tr '\n' ' '
+[ "$code" = 0 ] || echo "refused=$action of $unit: exit $code: $message" | tr '\n' ' '
 [ "$code" = 0 ] || echo
 # Whether a start took is seen from the unit alone; a stop is proven by all there is.
 [ "$action" = start ] && home='' db_dir='' state_file=''
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
+case $action in *-wal) wal_facts "$wal_file" ;; esac
 echo "done=1"

@@ -1,0 +1,105 @@
+//! `fleet wal show`.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use crate::app::context::Context;
+use crate::app::gather::gather;
+use crate::app::scope::{hosts_of, scope};
+use crate::cli::{Output, WalShowArgs};
+use crate::engine::wal;
+use crate::error::Result;
+use crate::model::facts::{Facts, HostFacts, KeyFacts};
+use crate::model::inventory::{Chain, ServiceId};
+use crate::ops::wal::{Node, Survey};
+use crate::render;
+
+/// Shows the logs of the selected nodes; what is mute is told from all of the chain's.
+pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
+    let scope = scope(&context.inventory, context.selector(args.selector.as_deref())?.as_deref())?;
+    let chain = &context.inventory.chains[&scope.chain];
+    let hosts = hosts_of(&context.inventory, &chain.name);
+    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), args.timeout).await;
+    let nodes = read(context, chain, &facts, args.timeout).await;
+    let survey = survey(context, chain, &facts).await;
+    let mut report = survey.report(&nodes);
+    report.logs.retain(|row| row.service.as_ref().is_none_or(|service| scope.hosts.contains(&service.host)));
+    if context.global.output == Output::Text {
+        context.print(&render::wal::wal_text(&report, context.width(), context.color()));
+    } else {
+        context.print(&render::wal::wal_json(&report).to_string());
+    }
+    let silent = nodes.iter().any(|node| node.logs.is_err());
+    Ok(match (report.mute.is_empty(), silent) {
+        (false, _) => 1,
+        (true, true) => 4,
+        (true, false) => 0,
+    })
+}
+
+/// The logs of every node of the chain.
+async fn read(context: &Context, chain: &Chain, facts: &Facts, bound: Duration) -> Vec<Node> {
+    let hosts = hosts_of(&context.inventory, &chain.name);
+    let of_host = |host: &String| context.inventory.host(host).into_iter().flat_map(|host| &host.services);
+    let services = hosts.iter().flat_map(of_host).filter(|service| service.chain.as_ref() == Some(&chain.name));
+    join_all(services.map(|service| async {
+        let address = address_of(facts, &service.id);
+        let logs = match timeout(bound, logs_of(context, facts, &service.id)).await {
+            Ok(logs) => logs,
+            Err(_) => Err(format!("no answer in {} s", bound.as_secs())),
+        };
+        Node { service: service.id.clone(), address, logs }
+    }))
+    .await
+}
+
+async fn logs_of(
+    context: &Context,
+    facts: &Facts,
+    service: &ServiceId,
+) -> std::result::Result<crate::chain::wal::found::NodeLogs, String> {
+    let config = match facts.hosts.get(&service.host) {
+        Some(HostFacts::Silent(silence)) => return Err(silence.reason.clone()),
+        _ => facts.service(service).ok_or("its host told nothing of it")?,
+    };
+    let why = config.config_error.clone().unwrap_or_else(|| "its config could not be read".into());
+    let config = config.config.as_ref().ok_or(why)?;
+    let state_file = if config.remote_signer.is_empty() { &*config.state_file } else { "" };
+    wal::read(&*context.transport, &service.host, &config.wal_file, state_file).await.map_err(|fault| fault.reason)
+}
+
+fn address_of(facts: &Facts, service: &ServiceId) -> Option<String> {
+    match &facts.service(service)?.key {
+        KeyFacts::Present { address, .. } => Some(address.clone()),
+        _ => None,
+    }
+}
+
+/// What nodes' RPC tells of the height in progress: of those that answer, the one that is furthest.
+async fn survey<'a>(context: &Context, chain: &'a Chain, facts: &Facts) -> Survey<'a> {
+    let mut told: Vec<(u64, ServiceId, String)> = Vec::new();
+    for (service, facts) in facts.services() {
+        let Some(status) = facts.rpc.status.as_ref().filter(|status| status.chain_id == chain.chain_id) else {
+            continue;
+        };
+        let named = context.inventory.service(&service).and_then(|service| service.rpc.clone());
+        let configured = facts.config.as_ref().and_then(|config| config.rpc.clone());
+        told.extend(named.or(configured).map(|rpc| (status.height, service, rpc)));
+    }
+    told.sort_by_key(|(height, ..)| std::cmp::Reverse(*height));
+    let mut survey = Survey {
+        chain_id: &chain.chain_id,
+        initial_height: 1,
+        reported: told.first().map_or(0, |(height, ..)| *height),
+        voters: None,
+    };
+    for (_, service, rpc) in told {
+        survey.voters = wal::voters(&*context.transport, &service.host, &rpc, &chain.chain_id).await;
+        if survey.voters.is_some() {
+            break;
+        }
+    }
+    survey
+}

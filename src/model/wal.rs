@@ -1,0 +1,49 @@
+//! What the write-ahead logs of a chain tell, for the operator.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::inventory::ServiceId;
+
+/// The logs of a chain's nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalReport {
+    /// Its chain id.
+    pub chain_id: String,
+    /// The height in progress; `None` where neither a log, nor a signer, nor RPC tells.
+    pub height: Option<u64>,
+    /// Every log, in the order of hosts.
+    pub logs: Vec<WalRow>,
+    /// Validators that have signed for the height in progress, by their service's or else their own address's name.
+    pub spoken: Vec<String>,
+    /// Those of them whose last vote is in no log that would be replayed if all nodes were started now: they could not
+    /// vote in its round again.
+    pub mute: Vec<String>,
+    /// Validators whose last vote isn't known: their host is silent, their signer's state can't be read, or they aren't
+    /// in the inventory.
+    pub unknown: Vec<String>,
+    /// What could not be told, and why.
+    pub notes: Vec<String>,
+}
+
+/// One log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalRow {
+    /// Whose.
+    pub service: Option<ServiceId>,
+    /// `live`, `corrupted`, or `aside` and the run that set it aside; empty where there is none.
+    pub kind: String,
+    /// The path of its head.
+    pub path: String,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// The last height that ended in it.
+    pub last_end_height: Option<u64>,
+    /// The furthest point noted in it: height, round and step.
+    pub furthest: Option<(u64, u32, u8)>,
+    /// Whether it holds what its node's signer has signed last; `None` where that is nothing, or isn't known.
+    pub own_vote: Option<bool>,
+    /// What its node would replay of it, in a few words.
+    pub replayed: String,
+    /// Where and why reading ended, or why there is nothing to read.
+    pub flaw: Option<String>,
+}

@@ -1,0 +1,119 @@
+//! `fleet wal show`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::model::fold::fold;
+use crate::model::wal::{WalReport, WalRow};
+use crate::render::paint::Paint;
+use crate::render::words::{counted, wrapped};
+
+/// The format number of the JSON document.
+const FORMAT: u32 = 1;
+const HEAD: [&str; 7] = ["HOST", "LOG", "SIZE", "ENDS", "FURTHEST", "OWN VOTE", "REPLAYED"];
+
+/// The logs as a table, and what they tell together.
+pub fn wal_text(report: &WalReport, width: usize, color: bool) -> String {
+    let paint = Paint { color };
+    let mut lines = head(report, width, paint);
+    lines.push(String::new());
+    lines.extend(table(&report.logs, width));
+    lines.join("\n") + "\n"
+}
+
+/// The same as a JSON document.
+pub fn wal_json(report: &WalReport) -> Value {
+    let mut document = json!(report);
+    document["format"] = json!(FORMAT);
+    document
+}
+
+fn head(report: &WalReport, width: usize, paint: Paint) -> Vec<String> {
+    let at = report.height.map_or_else(|| "height unknown".into(), |height| format!("height {height} in progress"));
+    let mut lines = vec![format!("{}  {at}", report.chain_id)];
+    let mut say = |label: &str, text: &str| {
+        let text = wrapped(&format!("  {label:<8} {text}"), width, 11);
+        lines.extend(text);
+    };
+    let names = |names: &[String]| fold(names.iter().map(String::as_str));
+    if !report.spoken.is_empty() {
+        say(
+            "signed",
+            &format!("{} for this height: {}", counted(report.spoken.len(), "validator"), names(&report.spoken)),
+        );
+    }
+    if !report.unknown.is_empty() {
+        say("unknown", &format!("what they have signed last: {}", names(&report.unknown)));
+    }
+    report.notes.iter().for_each(|note| say("note", note));
+    match (report.mute.is_empty(), report.height.is_some()) {
+        (true, true) => say("mute", "none: every vote known to be signed would be replayed"),
+        (true, false) => {}
+        (false, _) => {
+            let text = format!("{}: their last vote is in no log that would be replayed", names(&report.mute));
+            say("mute", &paint.bad(&text));
+        }
+    }
+    lines
+}
+
+/// Rows that say the same are one.
+fn table(logs: &[WalRow], width: usize) -> Vec<String> {
+    let mut order: Vec<[String; 6]> = Vec::new();
+    let mut hosts: BTreeMap<[String; 6], Vec<String>> = BTreeMap::new();
+    for row in logs {
+        let cells = cells(row);
+        if !hosts.contains_key(&cells) {
+            order.push(cells.clone());
+        }
+        hosts.entry(cells).or_default().extend(row.service.as_ref().map(ToString::to_string));
+    }
+    let named = |cells: [String; 6]| {
+        let names = hosts.get(&cells).map(|names| fold(names.iter().map(String::as_str)));
+        [names].into_iter().flatten().chain(cells).collect::<Vec<String>>()
+    };
+    let mut grid: Vec<Vec<String>> = vec![HEAD.map(String::from).to_vec()];
+    grid.extend(order.into_iter().map(named));
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| grid.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = padded.collect::<Vec<_>>().join("  ").trim_end().to_owned();
+        wrapped(&line, width, 4)
+    };
+    grid.iter().flat_map(line).collect()
+}
+
+/// All but the name.
+fn cells(row: &WalRow) -> [String; 6] {
+    let dash = || "-".to_owned();
+    let place = row.furthest.map(|(height, round, step)| format!("{height}/{round}/{step}"));
+    let own = row.own_vote.map(|there| if there { "yes" } else { "no" }.to_owned());
+    let replayed = match (&row.flaw, row.replayed.is_empty()) {
+        (Some(flaw), true) => flaw.clone(),
+        (Some(flaw), false) => format!("{}; {flaw}", row.replayed),
+        (None, true) => dash(),
+        (None, false) => row.replayed.clone(),
+    };
+    let kind = if row.kind.is_empty() { dash() } else { row.kind.clone() };
+    let size = if row.kind.is_empty() { dash() } else { size(row.bytes) };
+    let ends = row.last_end_height.map(|height| height.to_string());
+    [kind, size, ends.unwrap_or_else(dash), place.unwrap_or_else(dash), own.unwrap_or_else(dash), replayed]
+}
+
+/// Bytes for a reader.
+#[allow(clippy::cast_precision_loss)] // shown with at most three digits
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let (mut value, mut unit) = (bytes as f64 / 1000.0, 0);
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+}

@@ -1,0 +1,84 @@
+# How a node's write-ahead log is replaced and put back. At every instant the node has the old log or the new one, whole:
+# the old files are linked aside first, and the head changes by one rename. Older files of the log that are still there
+# then don't matter: a node looks for its height in the head first.
+#   $wal_file the log's head   $aside where this run sets the old log aside
+# A folder with a file .sha256, the hash of the log that took its log's place, is what can be put back.
+
+# The owner and mode that the node's own files have.
+like_neighbour() {
+    if [ -e "$wal_file" ]; then like=$wal_file; else like=${wal_file%/*}; fi
+    chown --reference="$like" "$@" && chmod --reference="$like" "$@"
+}
+
+# The files of the log in folder $1, newest last.
+log_files() {
+    for file in "$1/${wal_file##*/}".[0-9]* "$1/${wal_file##*/}"; do
+        [ -f "$file" ] && printf '%s\n' "$file"
+    done
+}
+
+# Reads base64 up to a line 'end' into the log's place; its sha256 must be $1.
+set_wal() {
+    folder=${wal_file%/*}
+    new=$folder/.fleet-$run
+    if [ ! -d "$folder" ]; then
+        mkdir "$folder" && chown --reference="${folder%/*}" "$folder" && chmod 700 "$folder" || return 1
+    fi
+    while IFS= read -r line && [ "$line" != end ]; do printf '%s\n' "$line"; done | base64 -d >"$new" || return 1
+    sum=$(sha256sum <"$new")
+    if [ "${sum%% *}" != "$1" ]; then
+        rm -f "$new"
+        echo "the log did not come whole"
+        return 1
+    fi
+    mkdir -p "$aside" && chown --reference="$folder" "$aside" && chmod --reference="$folder" "$aside" || return 1
+    # Where nothing says how far an earlier attempt came, everything is as before.
+    if [ ! -e "$aside/.sha256" ]; then
+        log_files "$folder" | while IFS= read -r file; do ln -f "$file" "$aside/" || exit 1; done || return 1
+        [ -z "$state_file" ] || [ ! -e "$state_file" ] || cp -p "$state_file" "$aside/.signer" || return 1
+        echo "$1" >"$aside/.sha256" || return 1
+    fi
+    like_neighbour "$new"
+    chmod u+w "$new"
+    sync "$new" "$aside/.sha256" "$aside" && mv -f "$new" "$wal_file" && sync "$folder" || return 1
+    for file in "$wal_file".[0-9]*; do
+        [ -e "$aside/${file##*/}" ] && rm -f "$file"
+    done
+    :
+}
+
+# Puts back what was set aside last; the log that was in its place is kept beside it.
+undo_wal() {
+    folder=${wal_file%/*}
+    aside=
+    for mark in "$folder".fleet-*/.sha256; do
+        # Runs' names are in the order of time.
+        [ -e "$mark" ] && aside=${mark%/*}
+    done
+    [ -n "$aside" ] || return 0
+    if [ -n "$(log_files "$aside")" ]; then
+        mkdir -p "$aside/replaced" && log_files "$folder" | while IFS= read -r file; do
+            ln -f "$file" "$aside/replaced/" || exit 1
+        done || return 1
+        for file in "$aside/${wal_file##*/}".[0-9]*; do
+            [ -e "$file" ] && { ln -f "$file" "$folder/" || return 1; }
+        done
+        ln -f "$aside/${wal_file##*/}" "$folder/.fleet-$run" && mv -f "$folder/.fleet-$run" "$wal_file" || return 1
+    else
+        mkdir -p "$aside/replaced" && mv -f "$wal_file" "$aside/replaced/" || return 1
+    fi
+    sync "$folder" && mv "$aside/.sha256" "$aside/.undone" || return 1
+    # They are the node's again, and it writes on in them.
+    log_files "$aside" | while IFS= read -r file; do rm -f "$file"; done
+}
+
+# Whether the log that a run has set is in its place, as a fact.
+wal_facts() {
+    [ -n "$1" ] || return 0
+    for mark in "${1%/*}".fleet-*/.sha256; do
+        [ -r "$mark" ] || continue
+        read_line "$mark"
+        sum=$(sha256sum "$1" 2>/dev/null)
+        [ "${sum%% *}" = "$line" ] && echo "wal.set=${mark%/*}"
+    done
+}
