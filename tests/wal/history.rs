@@ -24,7 +24,7 @@ pub struct Scene {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Clearing {
     Keep,
-    /// The own records and the signer's last vote.
+    /// The own records, and behind them as `Timed`.
     Records,
     /// The signer's last vote, with the time-outs that lead to its round and past Propose.
     Timed,
@@ -150,19 +150,21 @@ pub fn apply(node: &mut Node, way: Clearing) {
     match way {
         Clearing::Keep => return node.restart(),
         Clearing::Records if node.replayable => log.clone_from(&node.log),
-        Clearing::Timed => log.extend(last.into_iter().flat_map(time_outs)),
         _ => {}
     }
-    if way != Clearing::Outright && last.is_some_and(|vote| !log.contains(&Record::Vote(vote))) {
-        log.extend(last.map(Record::Vote));
+    if let Some(vote) = last.filter(|_| way != Clearing::Outright) {
+        log.retain(|record| *record != Record::Vote(vote));
+        log.extend(Some(vote).filter(|_| way != Clearing::LastVote).into_iter().flat_map(time_outs));
+        log.push(Record::Vote(vote));
     }
     (node.log, node.replayable) = (log, way != Clearing::Outright);
     node.restart();
 }
 
-fn time_outs(vote: Vote) -> [Record; 2] {
-    let to = if vote.round == 0 { (0, NEW_HEIGHT) } else { (vote.round - 1, PRECOMMIT_WAIT) };
-    [Record::Timeout(to.0, to.1), Record::Timeout(vote.round, PROPOSE)]
+fn time_outs(vote: Vote) -> impl Iterator<Item = Record> {
+    let first = Some(Record::Timeout(0, NEW_HEIGHT)).filter(|_| vote.round == 0);
+    let rounds = (0..vote.round).map(|round| Record::Timeout(round, PRECOMMIT_WAIT));
+    first.into_iter().chain(rounds).chain([Record::Timeout(vote.round, PROPOSE)])
 }
 
 /// All messages of the reachable logs and signers, by round, and the parts once more at the end.
@@ -220,7 +222,7 @@ fn replay(index: usize, node: &Node) -> Replay {
         node: format!("h{index}"),
         validator: node.seat.map(address),
         round: node.round,
-        prevoting: node.step >= PREVOTE,
+        prevoting: node.step > PREVOTE || (node.step == PREVOTE && !node.any(node.round, 2)),
         messages: if node.replayable { parsed(&node.log) } else { Messages::default() },
     }
 }

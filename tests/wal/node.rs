@@ -140,7 +140,7 @@ impl Node {
         self.votes.iter().filter(move |vote| vote.round == round && vote.step == step)
     }
 
-    fn any(&self, round: u32, step: u8) -> bool {
+    pub fn any(&self, round: u32, step: u8) -> bool {
         self.chain.many(self.votes_of(round, step).map(|vote| self.chain.powers[vote.who]).sum())
     }
 

@@ -99,7 +99,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn take(&mut self, source: &str, message: &Message) -> Result<(), Why> {
+    /// As [`Self::add`], but the caller is told why a message is left out.
+    pub(super) fn take(&mut self, source: &str, message: &Message) -> Result<(), Why> {
         let height = height_of(message).ok_or(Why::Malformed("neither proposal, part nor vote"))?;
         if u64::try_from(height) != Ok(self.height) {
             return Err(Why::Height(height));
@@ -297,13 +298,17 @@ fn part_set(id: Option<&BlockId>) -> Option<PartSet> {
     Some((header.total, header.hash.clone()))
 }
 
+/// The hash and the part set of a block id; `None` for nil.
+pub(super) fn named(id: Option<&BlockId>) -> Option<(String, PartSet)> {
+    block_hash(id).zip(part_set(id))
+}
+
 fn same_block(one: &Vote, other: &Vote) -> bool {
-    let id = |vote: &Vote| (block_hash(vote.block_id.as_ref()), part_set(vote.block_id.as_ref()));
-    id(one) == id(other)
+    named(one.block_id.as_ref()) == named(other.block_id.as_ref())
 }
 
 /// A verified vote as the rule sees it.
-fn known(vote: &Vote) -> KnownVote {
+pub(super) fn known(vote: &Vote) -> KnownVote {
     KnownVote {
         round: round(vote.round),
         kind: kind(vote),

@@ -66,7 +66,8 @@ pub struct Replay {
     /// The round in which the node stands when the replay ends: 0, unless its log has the time-outs and votes that led
     /// it further.
     pub round: u32,
-    /// Whether the node has then left the Propose step of that round. A log without time-outs doesn't do that.
+    /// Whether the node has then left the Propose step of that round and is sure to look at its prevotes again: not
+    /// where two thirds of them came in before and it has not. A log without time-outs doesn't do that.
     pub prevoting: bool,
     /// The verified messages of the log it will replay, in the order in which the node wrote them where they are its own
     /// records. Empty for a node whose log isn't replayed.

@@ -7,12 +7,14 @@ pub mod collect;
 #[allow(missing_docs, clippy::unwrap_used)]
 pub(crate) mod corpus;
 pub mod found;
+pub mod facts;
 pub mod messages;
 pub mod parts;
 pub mod record;
 pub mod replay;
 pub mod rule;
 pub mod signed;
+mod steps;
 pub mod tail;
 pub mod validators;
 pub mod view;

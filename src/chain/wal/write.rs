@@ -2,6 +2,7 @@
 //! which a node replays.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::proto::{Entry, Message, TimedWalMessage, TimeoutInfo, Timestamp};
 use super::record::{self, Record, TooLarge};
@@ -9,11 +10,24 @@ use super::replay::marker;
 use super::signed::Signed;
 use super::view::signature_of;
 
-/// Step 7 of a round (`consensus/types/round_state.go`).
+/// Steps of a round whose time-outs are written (`consensus/types/round_state.go`).
+const NEW_HEIGHT: u32 = 1;
+const PROPOSE: u32 = 3;
 const PRECOMMIT_WAIT: u32 = 7;
 
 /// The shortest log of one node that forgets nothing signed: its own records of the height in progress as they were,
-/// and what its signer has signed last where they don't have it. `own` is empty where they are dropped.
+/// and last what its signer has signed last, with the time-outs that lead the node there. `own` is empty where they are
+/// dropped.
+///
+/// A node looks at its prevotes only when one more comes in at the step Prevote or later. If all came in while it was at
+/// Propose, it would stay there for ever, for its signer gives it no new one. So its own vote comes behind the time-out
+/// that ends Propose, and is taken out of where the records had it. A time-out that the node is beyond by its own
+/// records is ignored.
+///
+/// The time-outs have a validator sign nothing new: what they ask for is of earlier rounds, or a proposal or prevote of
+/// the last one's round, all of them at or below what is signed; a signer refuses these, or gives the same signature
+/// again (`privval/file.go` `CheckHRS`). After a proposal the prevote is still to come, so the node is not led past
+/// Propose.
 pub fn short(
     height: u64,
     initial_height: u64,
@@ -22,19 +36,36 @@ pub fn short(
     time: Timestamp,
 ) -> Result<Vec<u8>, TooLarge> {
     let mut log = begin(height, initial_height, time)?;
-    let own = own.iter().filter(|record| record.end_height().is_none() && record.height() == Some(height));
-    for record in own.clone() {
-        record::write(&mut log, &record.message)?;
+    let last = last.filter(|signed| u64::try_from(signed.height()) == Ok(height));
+    let is_last = |record: &Record| last.is_some_and(|signed| signature_of(record) == Some(signed.signature()));
+    for record in own.iter().filter(|record| record.end_height().is_none() && record.height() == Some(height)) {
+        if !is_last(record) {
+            record::write(&mut log, &record.message)?;
+        }
     }
-    let missing = |signed: &&Signed| {
-        let there = own.clone().filter_map(signature_of).any(|signature| signature == signed.signature());
-        !there && u64::try_from(signed.height()) == Ok(height)
-    };
-    if let Some(signed) = last.filter(missing) {
-        let round = u32::try_from(signed.round()).unwrap_or_default();
-        record::write(&mut log, &record::from_peer(signed.message(), peer(round), time))?;
+    if let Some(signed) = last {
+        write_last(&mut log, height, signed, time)?;
     }
     Ok(log)
+}
+
+fn write_last(log: &mut Vec<u8>, height: u64, signed: &Signed, time: Timestamp) -> Result<(), TooLarge> {
+    let round = u32::try_from(signed.round()).unwrap_or_default();
+    if round == 0 {
+        record::write(log, &time_out(height, 0, NEW_HEIGHT, time))?;
+    }
+    lead(log, height, 0..round, time)?;
+    if matches!(signed, Signed::Vote(_)) {
+        record::write(log, &time_out(height, round, PROPOSE, time))?;
+    }
+    record::write(log, &record::from_peer(signed.message(), peer(round), time))
+}
+
+/// The time-outs that end these rounds. None may be passed over: a time-out of a later round takes a node there, but by
+/// it the node reckons the proposer on by one turn only, and then refuses the right one's proposals
+/// (`consensus/state.go` `enterPrecommit`, `enterNewRound`).
+fn lead(log: &mut Vec<u8>, height: u64, rounds: Range<u32>, time: Timestamp) -> Result<(), TooLarge> {
+    rounds.map(|round| time_out(height, round, PRECOMMIT_WAIT, time)).try_for_each(|message| record::write(log, &message))
 }
 
 /// The log that gives one node without power every message of the height in progress ([`Collected::rounds`]), so that
@@ -52,10 +83,10 @@ pub fn union(
     time: Timestamp,
 ) -> Result<Vec<u8>, TooLarge> {
     let mut log = begin(height, initial_height, time)?;
+    let mut at = 0;
     for (round, messages) in rounds {
-        if let Some(before) = round.checked_sub(1) {
-            record::write(&mut log, &time_out(height, before, time))?;
-        }
+        lead(&mut log, height, at..*round, time)?;
+        at = *round;
         for message in messages {
             record::write(&mut log, &record::from_peer(message.clone(), peer(*round), time))?;
         }
@@ -72,14 +103,10 @@ fn peer(round: u32) -> String {
     format!("fleet-round-{round}")
 }
 
-fn time_out(height: u64, round: u32, time: Timestamp) -> TimedWalMessage {
+fn time_out(height: u64, round: u32, step: u32, time: Timestamp) -> TimedWalMessage {
     let (height, round) = (height.cast_signed(), round.cast_signed());
-    let timeout = TimeoutInfo {
-        duration: Some(tendermint_proto::google::protobuf::Duration::default()),
-        height,
-        round,
-        step: PRECOMMIT_WAIT,
-    };
+    let duration = Some(tendermint_proto::google::protobuf::Duration::default());
+    let timeout = TimeoutInfo { duration, height, round, step };
     record::timed(Entry::TimeoutInfo(timeout), time)
 }
 

@@ -1,6 +1,6 @@
 use super::super::collect::Collector;
 use super::super::corpus::{self, HALTED, HALTED_STATES, ROUNDS, ROUNDS_STATES, TIME};
-use super::super::proto::Inner;
+use super::super::proto::{Inner, Vote};
 use super::super::replay::{Log, Outcome};
 use super::*;
 
@@ -23,11 +23,18 @@ fn an_empty_one_has_two_records() {
 #[test]
 fn a_short_one_is_the_height_in_progress_as_it_was() {
     let all = corpus::records(HALTED[1]);
+    let own = all.iter().filter(|record| record.height() == Some(3) && record.end_height().is_none());
+    let own: Vec<_> = own.map(|record| &record.message).collect();
+    let written = |last: Option<&Signed>| replayed(&short(3, 1, &all, last, TIME).unwrap(), 3);
+    assert!(own.iter().copied().eq(written(None).iter().map(|record| &record.message)));
     let signed = corpus::spoken(HALTED_STATES[1], 1, &corpus::halted());
-    let log = short(3, 1, &all, Some(&signed), TIME).unwrap();
-    let own = all.iter().filter(|record| record.height() == Some(3)).map(|record| &record.message);
-    assert!(own.eq(replayed(&log, 3).iter().map(|record| &record.message)));
-    assert!(log.len() < HALTED[1].len() / 2);
+    let records = written(Some(&signed));
+    let (before, added) = records.split_at(own.len() - 1);
+    let is_last = |record: &Record| record.consensus() == Some(&signed.message());
+    assert!(own.iter().filter(|message| before.iter().any(|record| record.message == ***message)).count() == before.len());
+    assert!(!before.iter().any(is_last));
+    assert_eq!(added.iter().map(told).collect::<Vec<_>>(), [("NewHeight", 0), ("Propose", 0), ("prevote", 0)]);
+    assert!(is_last(&added[2]));
 }
 
 #[test]
@@ -35,9 +42,57 @@ fn what_was_signed_last_is_never_forgotten() {
     let signed = corpus::spoken(HALTED_STATES[1], 1, &corpus::halted());
     let log = short(3, 1, &[], Some(&signed), TIME).unwrap();
     let records = replayed(&log, 3);
-    assert_eq!(records.iter().map(Record::consensus).collect::<Vec<_>>(), [Some(&signed.message())]);
+    assert_eq!(records.iter().map(told).collect::<Vec<_>>(), [("NewHeight", 0), ("Propose", 0), ("prevote", 0)]);
+    assert_eq!(records.last().unwrap().consensus(), Some(&signed.message()));
     // What was signed for another height has no place there.
     assert_eq!(replayed(&short(4, 1, &[], Some(&signed), TIME).unwrap(), 4), []);
+}
+
+/// The vote that a state of this round and step would give.
+fn signed(round: i32, step: i32) -> Signed {
+    let Signed::Vote(vote) = corpus::spoken(HALTED_STATES[1], 1, &corpus::halted()) else { panic!("no vote") };
+    Signed::Vote(Vote { round, r#type: step - 1, ..vote })
+}
+
+#[test]
+fn each_round_before_the_last_message_is_ended() {
+    let added = |last: &Signed| {
+        let mut log = Vec::new();
+        write_last(&mut log, 3, last, TIME).unwrap();
+        corpus::records(&log).iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(added(&signed(0, 3)), [("NewHeight", 0), ("Propose", 0), ("precommit", 0)]);
+    assert_eq!(
+        added(&signed(2, 2)),
+        [("PrecommitWait", 0), ("PrecommitWait", 1), ("Propose", 2), ("prevote", 2)]
+    );
+}
+
+#[test]
+fn after_a_proposal_the_prevote_is_still_to_come() {
+    let proposal = |round| {
+        let messages = ROUNDS.iter().flat_map(|log| corpus::records(log));
+        let mut proposals = messages.filter_map(|record| match record.consensus()?.sum.clone()? {
+            Inner::Proposal(inner) => inner.proposal,
+            _ => None,
+        });
+        proposals.find(|proposal| proposal.round == round).map(Signed::Proposal).unwrap()
+    };
+    let added = |last: &Signed| {
+        let log = short(u64::try_from(last.height()).unwrap(), 1, &[], Some(last), TIME).unwrap();
+        corpus::records(&log).iter().filter(|record| record.end_height().is_none()).map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(added(&proposal(0)), [("NewHeight", 0), ("proposal", 0)]);
+    assert_eq!(added(&proposal(1)), [("PrecommitWait", 0), ("proposal", 1)]);
+}
+
+#[test]
+fn a_union_ends_rounds_without_messages_too() {
+    let vote = |round| (round, vec![signed(round.cast_signed(), 2).message()]);
+    let log = union(3, 1, &[vote(1), vote(3)].into(), TIME).unwrap();
+    let expected =
+        [("PrecommitWait", 0), ("prevote", 1), ("PrecommitWait", 1), ("PrecommitWait", 2), ("prevote", 3)];
+    assert_eq!(replayed(&log, 3).iter().map(told).collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -57,7 +112,7 @@ fn a_union_brings_a_node_to_each_round() {
     let expected = [
         votes("prevote", 0, 3),
         votes("precommit", 0, 3),
-        vec![("time-out", 0), ("proposal", 1), ("part", 1)],
+        vec![("PrecommitWait", 0), ("proposal", 1), ("part", 1)],
         votes("prevote", 1, 2),
         votes("precommit", 1, 1),
     ];
@@ -67,7 +122,10 @@ fn a_union_brings_a_node_to_each_round() {
 
 fn told(record: &Record) -> (&'static str, i32) {
     match (record.entry().unwrap(), record.consensus().and_then(|message| message.sum.as_ref())) {
-        (Entry::TimeoutInfo(timeout), _) => ("time-out", timeout.round),
+        (Entry::TimeoutInfo(timeout), _) => {
+            let name = ["NewHeight", "NewRound", "Propose", "Prevote", "PrevoteWait", "Precommit", "PrecommitWait"];
+            (name[timeout.step as usize - 1], timeout.round)
+        }
         (_, Some(Inner::Proposal(inner))) => ("proposal", inner.proposal.as_ref().unwrap().round),
         (_, Some(Inner::BlockPart(part))) => ("part", part.round),
         (_, Some(Inner::Vote(inner))) => {
