@@ -50,6 +50,12 @@ fn a_company_halts_its_chain() {
 }
 
 #[test]
+fn a_halt_of_what_is_stopped_waits_for_no_block() {
+    let world = company().stopped("val-6").stopped("val-7").operation(Operation::Halt);
+    assert_snapshot!(planned(&world.asked(|request| request.hosts = vec!["val-6".into(), "val-7".into()])));
+}
+
+#[test]
 fn a_company_starts_a_stopped_chain_by_remembered_powers() {
     assert_snapshot!(planned(&company().all_stopped().remembered(&POWERS).operation(Operation::Start)));
 }

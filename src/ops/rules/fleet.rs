@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::facts::ServiceFacts;
 use crate::model::inventory::Role;
 use crate::model::plan::{Finding, Operation, Severity};
-use crate::ops::policy::{Signer, signers, too_many};
+use crate::ops::policy::{Signer, runs, signers, too_many};
 use crate::ops::powers::{answer, nodes};
 use crate::ops::rules::{Found, finding};
 use crate::ops::scene::{Member, Scene};
@@ -93,6 +93,12 @@ pub fn already_running(scene: &Scene<'_>) -> Vec<Found> {
         found.of(&member.service.id)
     };
     running.map(found).collect()
+}
+
+pub fn already_stopped(scene: &Scene<'_>) -> Vec<Found> {
+    let halt = scene.request.operation == Operation::Halt;
+    let stopped = scene.members.iter().filter(|one| halt && one.facts.is_some_and(|facts| !runs(facts)));
+    stopped.map(|member| Found::new("stopped already").of(&member.service.id)).collect()
 }
 
 /// Why silent hosts are silent, and who votes now: true for the moment only, so beside the plan.
