@@ -46,6 +46,9 @@ pub struct Plan {
     pub agreement: Agreement,
     /// The expected time between blocks, ms.
     pub block_time_ms: u64,
+    /// The chain made blocks when the plan was made, so that it has its quorum without this plan's starts.
+    #[serde(default)]
+    pub advancing: bool,
 }
 
 /// What a plan does.

@@ -47,6 +47,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         },
         agreement: agreement(scene),
         block_time_ms: u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX),
+        advancing: scene.situation.advancing,
     };
     needs::settle(&mut plan);
     plan

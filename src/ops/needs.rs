@@ -58,7 +58,12 @@ fn order_validators(plan: &mut Plan) {
 }
 
 fn needs_others(plan: &Plan) -> Option<Finding> {
-    let short = plan.power_short().filter(|short| *short > 0 && plan.operation != Operation::Halt)?;
+    let goes_on = match plan.operation {
+        Operation::Halt => true,
+        Operation::Start => plan.advancing,
+        Operation::CoordinatedRestart => false,
+    };
+    let short = plan.power_short().filter(|short| *short > 0 && !goes_on)?;
     let power = &plan.power;
     let text = format!(
         "this plan brings {} of {}, the quorum is {}: {short} must come from others (ours that it leaves alone {}, foreign {})",

@@ -67,6 +67,17 @@ fn an_operator_with_twelve_percent() {
 }
 
 #[test]
+fn a_start_needs_others_only_where_the_chain_lacks_the_power() {
+    let start = |world: World| world.operation(Operation::Start).asked(|request| request.hosts = vec!["val-7".into()]);
+    let [goes_on, stands] = [start(company().stopped("val-7")), start(company().all_stopped().remembered(&POWERS))]
+        .map(|world| {
+            let planned = world.plan().unwrap();
+            planned.plan.notices.iter().chain(&planned.remarks).filter(|finding| finding.rule == "needs-others").count()
+        });
+    assert_eq!((goes_on, stands), (0, 2));
+}
+
+#[test]
 fn an_agreed_stop_and_start() {
     let world = World::new(&hosts(&["val-[1-2]"], &["sentry-1"]), &[8, 4, 30, 28, 30]);
     let world = world.asked(|request| {
