@@ -347,9 +347,12 @@ impl std::fmt::Display for Digest {
 }
 
 impl Plan {
-    /// The digest of this plan, host by host.
+    /// The digest of this plan, host by host. Why a host is left out may hold times and addresses that change from one
+    /// look to the next; that it is left out counts.
     pub fn digest(&self) -> Digest {
-        Digest::of(self)
+        let mut plan = self.clone();
+        plan.left_out.iter_mut().for_each(|one| one.reason.clear());
+        Digest::of(&plan)
     }
 
     /// The target of a service that the plan acts on.

@@ -1,5 +1,6 @@
 //! What operators who see different hosts read out to each other.
 
+use fleet::model::facts::{HostFacts, Silence};
 use fleet::model::plan::Plan;
 
 use crate::world::{World, hosts};
@@ -60,4 +61,13 @@ fn the_same_situation_gives_the_same_plan() {
         .answer("val-1", |answer| (answer.clock_offset_ms, answer.rtt_ms, answer.uptime_s) = (3.0, 9.0, 77.0))
         .on("val-1", |node| node.disk_used_percent = Some(41));
     assert_eq!(plan(&world).digest(), plan(&later).digest());
+    let silent = |after: &str| {
+        let mut world = operator("val-[1-2]", &SET).asked(|request| request.allow_missing = vec!["val-1".into()]);
+        let silence = Silence { reason: format!("no answer in {after}"), hint: None };
+        world.facts.hosts.insert("val-1".into(), HostFacts::Silent(silence));
+        plan(&world)
+    };
+    let (one, other) = (silent("10 s"), silent("10.1 s"));
+    assert_ne!(one.left_out[0].reason, other.left_out[0].reason);
+    assert_eq!(one.digest(), other.digest());
 }
