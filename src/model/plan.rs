@@ -299,7 +299,8 @@ pub struct Agreement {
     pub chain_id: String,
     /// sha256 of the genesis by content, where it could be read.
     pub genesis: Option<String>,
-    /// Last height and its app hash, on a chain that has stopped.
+    /// Last height and its app hash, on a chain that has stopped; `None` where no own node tells. In no digest: nodes
+    /// that are down tell nothing, and others may be a block behind.
     pub last: Option<(u64, String)>,
     /// The operation.
     pub operation: String,
@@ -394,6 +395,6 @@ impl Stage {
 impl Agreement {
     /// The digest that operators read out to each other.
     pub fn digest(&self) -> Digest {
-        Digest::of(self)
+        Digest::of(&Self { last: None, ..self.clone() })
     }
 }
