@@ -13,6 +13,7 @@ use crate::engine::{Answer, Interrupt, Probe, Prober as _, RpcQuery, validators}
 use crate::model::facts::{Commit, ValidatorSet};
 use crate::model::fold::fold;
 use crate::model::plan::{Plan, Target};
+use crate::render::words::counted;
 
 /// How often to look for the next block.
 const POLL: Duration = Duration::from_millis(150);
@@ -34,7 +35,7 @@ pub async fn watch(context: &Context, plan: &Plan, blocks: u32, mut interrupt: R
         return;
     }
     let Some((target, set)) = a_node(context, plan).await else { return };
-    context.print(&format!("watching {blocks} blocks; Ctrl-C leaves, nothing is undone"));
+    context.print(&format!("watching {}; Ctrl-C leaves, nothing is undone", counted(blocks as usize, "block")));
     let seen = tokio::select! {
         seen = follow(context, plan, &target, blocks) => seen,
         () = left(&mut interrupt) => None,

@@ -70,7 +70,7 @@ pub(super) async fn look(prober: &dyn Prober, check: Check, target: &Target, bas
     match check {
         Check::Nothing => Ok(Look::Holds { height: None }),
         Check::Stopped | Check::Alive | Check::WalSet | Check::WalBack => {
-            let answer = prober.probe(&target.service.host, &Probe::Unit(target.clone())).await?;
+            let answer = prober.probe(&target.service.host, &Probe::Unit(Box::new(target.clone()))).await?;
             let Answer::Unit(seen) = answer else { return Err(wrong_answer()) };
             Ok(holds(check, &seen).map_or_else(Look::Not, |()| Look::Holds { height: None }))
         }
@@ -166,7 +166,7 @@ pub(super) async fn settle(
 
 /// What is seen of a service now, where its host answers.
 pub(super) async fn observe(prober: &dyn Prober, target: &Target) -> Option<Observation> {
-    match prober.probe(&target.service.host, &Probe::Unit(target.clone())).await {
+    match prober.probe(&target.service.host, &Probe::Unit(Box::new(target.clone()))).await {
         Ok(Answer::Unit(seen)) => Some(*seen),
         _ => None,
     }

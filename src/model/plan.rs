@@ -48,6 +48,9 @@ pub struct Plan {
     pub agreement: Agreement,
     /// The expected time between blocks, ms.
     pub block_time_ms: u64,
+    /// The chain made blocks when the plan was made, so that it has its quorum without this plan's starts.
+    #[serde(default)]
+    pub advancing: bool,
     /// Logs that the plan writes, by the service's display name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub wals: BTreeMap<String, WalContent>,
@@ -334,7 +337,8 @@ pub struct Agreement {
     pub chain_id: String,
     /// sha256 of the genesis by content, where it could be read.
     pub genesis: Option<String>,
-    /// Last height and its app hash, on a chain that has stopped.
+    /// Last height and its app hash, on a chain that has stopped; `None` where no own node tells. In no digest: nodes
+    /// that are down tell nothing, and others may be a block behind.
     pub last: Option<(u64, String)>,
     /// The operation.
     pub operation: String,
@@ -382,9 +386,12 @@ impl std::fmt::Display for Digest {
 }
 
 impl Plan {
-    /// The digest of this plan, host by host.
+    /// The digest of this plan, host by host. Why a host is left out may hold times and addresses that change from one
+    /// look to the next; that it is left out counts.
     pub fn digest(&self) -> Digest {
-        Digest::of(self)
+        let mut plan = self.clone();
+        plan.left_out.iter_mut().for_each(|one| one.reason.clear());
+        Digest::of(&plan)
     }
 
     /// The target of a service that the plan acts on.
@@ -426,6 +433,6 @@ impl Stage {
 impl Agreement {
     /// The digest that operators read out to each other.
     pub fn digest(&self) -> Digest {
-        Digest::of(self)
+        Digest::of(&Self { last: None, ..self.clone() })
     }
 }

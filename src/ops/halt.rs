@@ -1,6 +1,7 @@
 //! The stages of a stop: all nodes at one instant, then what they needed, then proof.
 
 use crate::model::plan::{Action, Check, Instant, Needs, Operation, Shape, Stage, Step, Task};
+use crate::ops::policy::runs;
 use crate::ops::scene::{Member, Scene};
 
 /// How long a proof that something is stopped may take, ms.
@@ -73,7 +74,9 @@ fn stop_ms(scene: &Scene<'_>) -> u64 {
 }
 
 fn instant(scene: &Scene<'_>) -> Instant {
-    let configs = scene.members.iter().filter(|member| member.is_node()).filter_map(Member::config);
+    // Those that are stopped already sign nothing that a block could be waited for.
+    let running = scene.members.iter().filter(|member| member.is_node() && member.facts.is_some_and(runs));
+    let configs = running.filter_map(Member::config);
     let quiet_ms = configs.map(|config| config.timeout_commit_ms).min().unwrap_or(0);
     let block_time_ms = u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX);
     match scene.request.at_ms {

@@ -49,6 +49,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         agreement: agreement(scene),
         block_time_ms: u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX),
         wals: scene.request.wals.clone(),
+        advancing: scene.situation.advancing,
     };
     needs::settle(&mut plan);
     plan

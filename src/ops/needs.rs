@@ -57,13 +57,13 @@ fn order_validators(plan: &mut Plan) {
     }
 }
 
-/// Whether an operation means to bring blocks by the power that it starts.
-fn claims_blocks(operation: Operation) -> bool {
-    matches!(operation, Operation::Start | Operation::CoordinatedRestart)
-}
-
 fn needs_others(plan: &Plan) -> Option<Finding> {
-    let short = plan.power_short().filter(|short| *short > 0 && claims_blocks(plan.operation))?;
+    let goes_on = match plan.operation {
+        Operation::Halt | Operation::ReviveWal | Operation::RestoreWal => true,
+        Operation::Start => plan.advancing,
+        Operation::CoordinatedRestart => false,
+    };
+    let short = plan.power_short().filter(|short| *short > 0 && !goes_on)?;
     let power = &plan.power;
     let text = format!(
         "this plan brings {} of {}, the quorum is {}: {short} must come from others (ours that it leaves alone {}, foreign {})",

@@ -60,7 +60,7 @@ pub(super) fn signers(inventory: &Inventory, facts: &Facts) -> Vec<Signer> {
 }
 
 /// Whether anything of the service may be alive and sign.
-fn runs(facts: &ServiceFacts) -> bool {
+pub(super) fn runs(facts: &ServiceFacts) -> bool {
     let stopping = facts.unit.active_state == "deactivating";
     unit_runs(facts) || stopping || !facts.processes.is_empty() || facts.database_locked
 }

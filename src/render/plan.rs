@@ -11,6 +11,8 @@ use crate::render::words::{counted, time};
 
 /// Starts before the quorum that get a line each; more are folded.
 const LISTED: usize = 12;
+/// Digits of an app hash that are enough to compare by ear.
+const SHOWN_HASH: usize = 16;
 /// What is proven of a stopped node.
 const PROOF: &str = "unit inactive, process gone, database free";
 /// Where a row's text begins.
@@ -230,6 +232,15 @@ fn below(plan: &Plan) -> Vec<String> {
         lines.push(format!("Power that remains: {remains} of {total}, quorum {quorum}: {goes_on}."));
     }
     lines.push(format!("Agreement for other operators: {}", plan.agreement.digest()));
+    if !plan.advancing {
+        let last = match &plan.agreement.last {
+            Some((height, app_hash)) => {
+                format!("{height}, app hash {}", app_hash.get(..SHOWN_HASH).unwrap_or(app_hash))
+            }
+            None => "unknown here, no own node tells it".into(),
+        };
+        lines.push(format!("To compare beside it: last height {last}"));
+    }
     lines
 }
 

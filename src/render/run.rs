@@ -21,6 +21,8 @@ pub struct Teller {
     order: Option<String>,
     /// Reasons and the services they keep from being armed, until all are told.
     missing: Vec<(String, Vec<String>)>,
+    /// Runs and the hosts whose expired lock of theirs was taken over, until all are told.
+    taken_over: Vec<(String, Vec<String>)>,
 }
 
 impl Teller {
@@ -36,6 +38,7 @@ impl Teller {
             blocks: Vec::new(),
             order: None,
             missing: Vec::new(),
+            taken_over: Vec::new(),
         }
     }
 
@@ -53,7 +56,8 @@ impl Teller {
     /// What an event has to say; mostly nothing.
     pub fn lines(&mut self, event: &Event) -> Vec<String> {
         self.state.apply(event);
-        let mut said = self.not_armed(&event.what);
+        let mut said = self.taken_over(&event.what);
+        said.extend(self.not_armed(&event.what));
         if self.detailed {
             said.extend(self.detail(&event.what));
         }
@@ -68,18 +72,26 @@ impl Teller {
     /// Those that can't be armed are told together, when the next event shows that there are no more.
     fn not_armed(&mut self, what: &What) -> Vec<(&'static str, String)> {
         if let What::NotArmed { service, reason } = what {
-            let same = self.missing.iter().position(|(known, _)| known == reason);
-            let at = same.unwrap_or_else(|| {
-                self.missing.push((reason.clone(), Vec::new()));
-                self.missing.len() - 1
-            });
-            self.missing[at].1.push(service.to_string());
+            collect(&mut self.missing, reason, service.to_string());
             return Vec::new();
         }
         let told = |(reason, names): (String, Vec<String>)| {
             ("arm", self.paint.bad(&format!("{}: {reason}", fold(names.iter().map(String::as_str)))))
         };
         std::mem::take(&mut self.missing).into_iter().map(told).collect()
+    }
+
+    /// The same for locks: one run's are told together.
+    fn taken_over(&mut self, what: &What) -> Vec<(&'static str, String)> {
+        if let What::Locked { host, taken_over, .. } = what {
+            taken_over.iter().for_each(|run| collect(&mut self.taken_over, run, host.clone()));
+            return Vec::new();
+        }
+        let told = |(run, hosts): (String, Vec<String>)| {
+            let hosts = fold(hosts.iter().map(String::as_str));
+            ("lock", format!("{hosts}: the expired lock of run {run} was taken over"))
+        };
+        std::mem::take(&mut self.taken_over).into_iter().map(told).collect()
     }
 
     /// What goes on now, for a line that is written over.
@@ -116,9 +128,6 @@ impl Teller {
         let one = |name, text: String| vec![(name, text)];
         match what {
             What::Resumed { owner } => one("resume", format!("taken up by {owner}")),
-            What::Locked { host, taken_over: Some(run), .. } => {
-                one("lock", format!("{host}: the expired lock of run {run} was taken over"))
-            }
             What::Armed { .. } => {
                 self.armed += 1;
                 let all = self.barrier_tasks();
@@ -257,6 +266,14 @@ impl Teller {
     fn done(&self, stage: usize) -> usize {
         let of_stage = self.state.steps.iter().filter(|((index, ..), _)| *index == stage);
         of_stage.filter(|(_, outcome)| outcome.as_ref().is_some_and(Outcome::is_good)).count()
+    }
+}
+
+/// Adds a name to those that stand under `key`.
+fn collect(told: &mut Vec<(String, Vec<String>)>, key: &str, name: String) {
+    match told.iter_mut().find(|(known, _)| known == key) {
+        Some((_, names)) => names.push(name),
+        None => told.push((key.to_owned(), vec![name])),
     }
 }
 

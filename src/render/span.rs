@@ -1,7 +1,15 @@
 //! Spans of time in few characters.
 
-/// `2s`, `4m12s`, `3h05m`, `2d4h`; parts of a second are dropped.
+/// `300ms`, `2s`, `4m12s`, `3h05m`, `2d4h`; from a second on its parts are dropped.
 pub fn span(ms: u64) -> String {
+    match ms {
+        1..1000 => format!("{ms}ms"),
+        _ => whole(ms),
+    }
+}
+
+/// The same in whole seconds, for what is compared from row to row.
+pub fn whole(ms: u64) -> String {
     let (minutes, seconds) = (ms / 60_000, ms / 1000 % 60);
     let (hours, days) = (minutes / 60, minutes / 1440);
     match (days, hours, minutes) {
@@ -14,12 +22,14 @@ pub fn span(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::span;
+    use super::{span, whole};
 
     #[test]
     fn spans() {
         let table = [
             (0, "0s"),
+            (300, "300ms"),
+            (999, "999ms"),
             (1999, "1s"),
             (60_000, "1m00s"),
             (252_000, "4m12s"),
@@ -30,6 +40,7 @@ mod tests {
         for (ms, text) in table {
             assert_eq!(span(ms), text);
         }
+        assert_eq!(whole(999), "0s");
         assert!(span(u64::MAX).ends_with('h'));
     }
 }

@@ -8,7 +8,7 @@ fn a_run_is_listed_shown_and_reported() {
     let (fleet, _sim) = Fleet::simulated(&three());
     let restart = ["restart", "--coordinated", "--yes", "--facts-timeout", "60s", "--blocks", "1"];
     let ran = fleet.run(&[&restart[..], &["--reason", "a test"]].concat());
-    ran.says(0, &["Details: fleet runs report "]);
+    ran.says(0, &["Details: fleet runs report ", "watching 1 block; "]);
     let (_, id) = ran.out.rsplit_once("Details: fleet runs report ").unwrap();
     let id = id.lines().next().unwrap();
     fleet.run(&["runs", "list"]).says(0, &[id, "coordinated restart of virtengine-1: done in"]);

@@ -82,6 +82,7 @@ pub fn restart(instant: Instant) -> Plan {
         allow_missing: AllowMissing::default(),
         agreement: Agreement::default(),
         block_time_ms: 6000,
+        advancing: false,
     }
 }
 

@@ -67,6 +67,7 @@ fn cases() -> Vec<Case> {
         ("unit-enabled", Warning, &["val-3"], company().on("val-3", |node| node.unit.file_state = "disabled".into())),
         ("consensus-failure", Warning, &["val-3"], company().on("val-3", |node| node.consensus_failure = true)),
         ("already-running", Note, &["val-3"], company().operation(Operation::Start).stopped("val-1").asked(|request| request.hosts = vec!["val-1".into(), "val-3".into()])),
+        ("already-stopped", Note, &["val-3"], company().operation(Operation::Halt).stopped("val-3")),
         ("no-power", Note, &["val-3"], company().on("val-3", |node| signs_for(node, 77))),
         ("unattributed", Note, &["val-3"], company().silent("val-3")),
         ("cosmovisor", Note, &["val-3"], company().on("val-3", |node| node.cosmovisor = true)),

@@ -50,6 +50,12 @@ fn a_company_halts_its_chain() {
 }
 
 #[test]
+fn a_halt_of_what_is_stopped_waits_for_no_block() {
+    let world = company().stopped("val-6").stopped("val-7").operation(Operation::Halt);
+    assert_snapshot!(planned(&world.asked(|request| request.hosts = vec!["val-6".into(), "val-7".into()])));
+}
+
+#[test]
 fn a_company_starts_a_stopped_chain_by_remembered_powers() {
     assert_snapshot!(planned(&company().all_stopped().remembered(&POWERS).operation(Operation::Start)));
 }
@@ -58,6 +64,17 @@ fn a_company_starts_a_stopped_chain_by_remembered_powers() {
 fn an_operator_with_twelve_percent() {
     let world = World::new(&hosts(&["val-[1-2]"], &["sentry-1"]), &[8, 4, 30, 28, 30]);
     assert_snapshot!(planned(&world));
+}
+
+#[test]
+fn a_start_needs_others_only_where_the_chain_lacks_the_power() {
+    let start = |world: World| world.operation(Operation::Start).asked(|request| request.hosts = vec!["val-7".into()]);
+    let [goes_on, stands] = [start(company().stopped("val-7")), start(company().all_stopped().remembered(&POWERS))]
+        .map(|world| {
+            let planned = world.plan().unwrap();
+            planned.plan.notices.iter().chain(&planned.remarks).filter(|finding| finding.rule == "needs-others").count()
+        });
+    assert_eq!((goes_on, stands), (0, 2));
 }
 
 #[test]

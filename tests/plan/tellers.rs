@@ -149,7 +149,9 @@ fn not_armed() {
 #[test]
 fn one_left_out_no_block_in_time_and_a_lock_taken_over() {
     let mut script = Script::new();
-    script.at(10, What::Locked { host: "val-1".into(), epoch: 4, taken_over: Some("01KGXYAAAAAAAAAA".into()) });
+    for host in ["val-1", "val-2", "val-3"] {
+        script.at(10, What::Locked { host: host.into(), epoch: 4, taken_over: Some("01KGXYAAAAAAAAAA".into()) });
+    }
     script.lock();
     script.at(200, What::NotArmed { service: id("val-7"), reason: "ssh 10.0.0.17:22 timed out after 10 s".into() });
     script.at(201, What::LeftOut { service: id("val-7"), reason: "ssh 10.0.0.17:22 timed out after 10 s".into() });

@@ -87,6 +87,7 @@ pub fn restart(validators: &[(&str, u64)], total: u64) -> Plan {
             ..Agreement::default()
         },
         block_time_ms: 6_000,
+        advancing: false,
     }
 }
 

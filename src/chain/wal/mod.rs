@@ -6,8 +6,8 @@ pub mod collect;
 #[cfg(test)]
 #[allow(missing_docs, clippy::unwrap_used)]
 pub(crate) mod corpus;
-pub mod found;
 pub mod facts;
+pub mod found;
 pub mod messages;
 pub mod parts;
 pub mod record;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::facts::ServiceFacts;
 use crate::model::inventory::Role;
 use crate::model::plan::{Finding, Operation, Severity};
-use crate::ops::policy::{Signer, signers, too_many};
+use crate::ops::policy::{Signer, runs, signers, too_many};
 use crate::ops::powers::{answer, nodes};
 use crate::ops::rules::{Found, finding};
 use crate::ops::scene::{Member, Scene};
@@ -95,6 +95,12 @@ pub fn already_running(scene: &Scene<'_>) -> Vec<Found> {
     running.map(found).collect()
 }
 
+pub fn already_stopped(scene: &Scene<'_>) -> Vec<Found> {
+    let halt = scene.request.operation == Operation::Halt;
+    let stopped = scene.members.iter().filter(|one| halt && one.facts.is_some_and(|facts| !runs(facts)));
+    stopped.map(|member| Found::new("stopped already").of(&member.service.id)).collect()
+}
+
 /// Why silent hosts are silent, and who votes now: true for the moment only, so beside the plan.
 pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
     let silent = scene.members.iter().filter(|one| one.is_node() && !one.target.seen).filter_map(|one| {
@@ -106,7 +112,12 @@ pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
     let others = votes.online.iter().filter(|(address, _)| !planned.contains(&address.as_str()));
     let others: u64 = others.map(|(_, power)| power).sum();
     let view = scene.power_view();
-    let partial = view.quorum > 0 && view.planned < view.quorum && scene.request.operation != Operation::Halt;
+    let needs_none = match scene.request.operation {
+        Operation::Halt => true,
+        Operation::Start => scene.situation.advancing,
+        Operation::CoordinatedRestart => false,
+    };
+    let partial = view.quorum > 0 && view.planned < view.quorum && !needs_none;
     let text = format!(
         "power outside this plan that votes now: {others}; with it {} of {}, quorum {}",
         view.planned + others,

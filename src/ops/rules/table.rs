@@ -207,6 +207,12 @@ pub(super) static ALL: &[Rule] = &[
         "A start leaves alone what runs."
     ),
     rule!(
+        "already-stopped", Note, Always, Fleet(fleet::already_stopped),
+        "a service is stopped already",
+        "nothing; the halt proves it",
+        "A halt of what is stopped stops nothing, but proves that nothing of it lives on."
+    ),
+    rule!(
         "no-power", Note, Always, Each(each::no_power),
         "a validator by its role has no voting power",
         "see whether it is jailed, or its key is the wrong one",

@@ -4,7 +4,7 @@ use super::rows::Row;
 use crate::model::fold::fold;
 use crate::model::inventory::Role;
 use crate::render::paint::Paint;
-use crate::render::span::span;
+use crate::render::span::whole;
 
 /// From this width on the table says more.
 const WIDE: usize = 120;
@@ -33,7 +33,7 @@ const NARROW: [Column; 10] = [
     ROLE,
     left("UNIT", |rows| or_dash(rows[0].unit.clone())),
     left("HEIGHT", |rows| or_dash(rows[0].height)),
-    left("AGE", |rows| or_dash(rows[0].block_age_ms.map(span))),
+    left("AGE", |rows| or_dash(rows[0].block_age_ms.map(whole))),
     left("R/STEP", |rows| or_dash(rows[0].consensus.clone())),
     left("VOTE", |rows| or_dash(rows[0].voted.map(yes_no))),
     right("POWER", power),
