@@ -364,6 +364,39 @@ pub enum WalCommand {
     /// Show each node's logs, what they would give back, and which validators could not vote again
     #[command(after_help = examples::WAL_SHOW)]
     Show(WalShowArgs),
+    /// Bring back a chain that stands because validators' votes were lost with their logs
+    #[command(after_help = examples::WAL_REVIVE)]
+    Revive(WalReviveArgs),
+    /// Restart nodes with the logs that fleet has set aside
+    #[command(after_help = examples::WAL_RESTORE)]
+    Restore(WalRestoreArgs),
+}
+
+/// `fleet wal revive`
+#[derive(Debug, Clone, Args)]
+pub struct WalReviveArgs {
+    /// The node without power that hands out the messages; without it a sentry is chosen
+    #[arg(long, value_name = "HOST")]
+    pub on: Option<String>,
+    /// How the run is confirmed
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+    /// How long blocks are waited for, and watched
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+/// `fleet wal restore`
+#[derive(Debug, Clone, Args)]
+pub struct WalRestoreArgs {
+    /// Whose logs
+    pub selector: String,
+    /// How the run is confirmed
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+    /// How long blocks are waited for, and watched
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// `fleet wal show`

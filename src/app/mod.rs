@@ -112,7 +112,11 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
         Command::Restart(args) => operate::restart(context, &args).await,
         Command::Resume(args) => resume::resume(context, &args).await,
         Command::Unlock(args) => lock::unlock(context, &args).await,
-        Command::Wal { command: WalCommand::Show(args) } => wal::show(context, &args).await,
+        Command::Wal { command } => match command {
+            WalCommand::Show(args) => wal::show(context, &args).await,
+            WalCommand::Revive(args) => wal::revive::revive(context, &args).await,
+            WalCommand::Restore(args) => wal::revive::restore(context, &args).await,
+        },
         Command::Lock { command: LockCommand::Show { selector } } => lock::show(context, selector.as_deref()).await,
         other => Err(Error::failed(format!("{other:?} needs no hosts"))),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::app::confirm::Choice;
 use crate::app::context::Context;
-use crate::app::execute::{self, Begin};
+use crate::app::execute::{self, Begin, Finished};
 use crate::app::gather::gather;
 use crate::app::scope::{Scope, hosts_of, scope};
 use crate::app::when::future_ms;
@@ -97,9 +97,21 @@ async fn operate(context: &Context, asked: &Asked<'_>) -> Result<u8> {
     let hosts = hosts_of(&context.inventory, &scope.chain);
     let bound = asked.confirm.facts_timeout;
     let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await;
-    let planned = plan(context, chain, &request, &facts).await?;
-    let baseline = baseline(&context.inventory, chain, &facts);
-    confirm_and_run(context, asked, planned, baseline).await
+    let finished = plan_and_run(context, chain, &request, &facts, (asked.confirm, asked.watch)).await?;
+    Ok(finished.map_or(0, |finished| finished.exit))
+}
+
+/// Plans what was asked, has it confirmed and carries it out; `None` where the operator left or only looked.
+pub async fn plan_and_run(
+    context: &Context,
+    chain: &Chain,
+    request: &Request,
+    facts: &Facts,
+    args: (&ConfirmArgs, Option<&WatchArgs>),
+) -> Result<Option<Finished>> {
+    let planned = plan(context, chain, request, facts).await?;
+    let baseline = baseline(&context.inventory, chain, facts);
+    confirm_and_run(context, args, planned, baseline).await
 }
 
 fn request(context: &Context, asked: &Asked<'_>, scope: &Scope) -> Result<Request> {
@@ -127,7 +139,7 @@ fn request(context: &Context, asked: &Asked<'_>, scope: &Scope) -> Result<Reques
     })
 }
 
-fn millis(span: Duration) -> u64 {
+pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -169,38 +181,43 @@ fn statuses<'a>(chain: &'a Chain, facts: &'a Facts) -> impl Iterator<Item = &'a 
     statuses.filter(|status| status.chain_id == chain.chain_id)
 }
 
-async fn confirm_and_run(context: &Context, asked: &Asked<'_>, planned: Planned, baseline: u64) -> Result<u8> {
+async fn confirm_and_run(
+    context: &Context,
+    (confirm, watch): (&ConfirmArgs, Option<&WatchArgs>),
+    planned: Planned,
+    baseline: u64,
+) -> Result<Option<Finished>> {
     let Planned { mut plan, mut remarks } = planned;
     let mut silent = unseen(&plan);
     loop {
-        context.show_plan(&plan, &remarks, asked.confirm);
-        if asked.confirm.dry_run {
-            return Ok(0);
+        context.show_plan(&plan, &remarks, confirm);
+        if confirm.dry_run {
+            return Ok(None);
         }
         open_leases(context, &plan);
         let other = (!silent.is_empty()).then(|| ops::without(&plan, &silent, "can't be armed"));
         let other = other.filter(|other| !other.targets.is_empty());
-        match context.confirmed(&plan, other.as_ref(), asked.confirm)? {
+        match context.confirmed(&plan, other.as_ref(), confirm)? {
             Choice::Go => {}
             Choice::GoWithout => plan = other.unwrap_or(plan),
             Choice::Leave => {
                 let _ = writeln!(context.err(), "left; nothing was changed");
-                return Ok(0);
+                return Ok(None);
             }
         }
         let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
-        let begin = Begin::new(context, &plan, baseline, asked.confirm.reason.as_deref())?;
+        let begin = Begin::new(context, &plan, baseline, confirm.reason.as_deref())?;
         let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;
-        match (finished.ended, asked.watch) {
-            (Ended::NotArmed(missing), _) if context.is_interactive(asked.confirm) => {
+        match (&finished.ended, watch) {
+            (Ended::NotArmed(missing), _) if context.is_interactive(confirm) => {
                 remarks.clear();
-                silent = missing.into_iter().map(|one| one.service).collect();
+                silent = missing.iter().map(|one| one.service.clone()).collect();
             }
             (Ended::Done, Some(args)) => {
-                watch::watch(context, &plan, args.blocks, interrupt).await;
-                return Ok(finished.exit);
+                crate::app::watch::watch(context, &plan, args.blocks, interrupt).await;
+                return Ok(Some(finished));
             }
-            _ => return Ok(finished.exit),
+            _ => return Ok(Some(finished)),
         }
     }
 }

@@ -38,6 +38,29 @@ Examples:
   fleet wal show 'val-[1-3]'
   fleet wal show -o json | jq '.mute'";
 
+/// `fleet wal revive`
+pub const WAL_REVIVE: &str = "\
+Collects every log and every signer's state from all hosts that can be reached,
+proves each vote by its signature, and says what the chain will do with them
+before anything is touched. One node without power is restarted with a log of
+all these messages; its own is set aside beside it, as FOLDER.fleet-RUN. No
+signer's state is written, and nothing is signed anew. When no block comes, the
+node gets its own log back. What it can't do, and why: docs/stranded.md
+
+Examples:
+  fleet wal revive --dry-run
+  fleet wal revive --on sentry-2";
+
+/// `fleet wal restore`
+pub const WAL_RESTORE: &str = "\
+Puts the log back that was set aside last; what was in its place is kept, as
+FOLDER.fleet-RUN/replaced. A validator that has signed since doesn't get its
+old log back: the votes it has given since aren't in it.
+
+Examples:
+  fleet wal restore sentry-1 --dry-run
+  fleet wal restore sentry-1";
+
 /// `fleet exec`
 pub const EXEC: &str = "\
 Exit code: 0, or 4 when a host failed.

@@ -47,3 +47,24 @@ pub struct WalRow {
     /// Where and why reading ended, or why there is nothing to read.
     pub flaw: Option<String>,
 }
+
+/// What a revival would give a stranded chain, and what is expected of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevivalReport {
+    /// The height in progress.
+    pub height: u64,
+    /// The node that would hand out the messages.
+    pub on: ServiceId,
+    /// Votes whose signature is proven, each once.
+    pub votes: usize,
+    /// Blocks that are whole.
+    pub blocks: usize,
+    /// What the chain will do with them, one line.
+    pub forecast: String,
+    /// Whether that is to go on.
+    pub goes_on: bool,
+    /// What was left out, and why, one line each.
+    pub left_out: Vec<String>,
+    /// Validators that have signed for two blocks in one round, one line each.
+    pub conflicts: Vec<String>,
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::fold::fold;
-use crate::model::wal::{WalReport, WalRow};
+use crate::model::wal::{RevivalReport, WalReport, WalRow};
 use crate::render::paint::Paint;
 use crate::render::words::{counted, wrapped};
 
@@ -56,6 +56,22 @@ fn head(report: &WalReport, width: usize, paint: Paint) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What a revival rests on and is expected to do, before its plan.
+pub fn revival_text(report: &RevivalReport, width: usize) -> String {
+    /// What was left out is listed up to here.
+    const LISTED: usize = 10;
+    let messages = format!("{} and {}", counted(report.votes, "vote"), counted(report.blocks, "whole block"));
+    let mut lines = vec![format!("Height {} in progress: {messages}, each signature proven", report.height)];
+    let mut say = |label: &str, text: &str| lines.extend(wrapped(&format!("  {label:<8} {text}"), width, 11));
+    report.conflicts.iter().for_each(|one| say("twice", &format!("signed for two blocks: {one}")));
+    report.left_out.iter().take(LISTED).for_each(|one| say("left out", one));
+    if let Some(more @ 1..) = report.left_out.len().checked_sub(LISTED) {
+        say("left out", &format!("{more} more"));
+    }
+    say("expected", &format!("{}, when {} hands them out", report.forecast, report.on));
+    lines.join("\n") + "\n\n"
 }
 
 /// Rows that say the same are one.

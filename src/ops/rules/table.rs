@@ -122,6 +122,22 @@ pub(super) static ALL: &[Rule] = &[
         "What is stopped is proven stopped, and what is started was proven stopped just before. It can't be overruled."
     ),
     rule!(
+        "possible-fork", Refusal, Always, Elsewhere,
+        "a block may be committed elsewhere that the chain could pass over",
+        "get the bundles of those who are unknown, or wait for their nodes",
+        "A signer's state holds its last vote only; earlier votes, and the locks that rest on them, are in the \
+         write-ahead logs. Where logs are lost, a block may have been committed by a node that is out of sight, and the \
+         others could commit another one in a later round, without any double sign. It is refused unless what is known \
+         rules that out."
+    ),
+    rule!(
+        "wal-strands", Refusal, Always, Elsewhere,
+        "the chain would not go on with the votes that are left",
+        "bring the hosts back whose votes are missing, or get their bundles; look: fleet wal show",
+        "A signer never signs twice for one height, round and step. Where its vote is lost, it is mute there, and when \
+         too many are mute no round comes to an end: the chain stands for good, with every validator online."
+    ),
+    rule!(
         "nothing-to-do", Never, Always, Elsewhere,
         "there is no node to act on",
         "see what is selected: fleet inventory show",

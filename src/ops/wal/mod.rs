@@ -1,7 +1,9 @@
 //! Write-ahead logs: what a chain's logs tell, and the stages that set one or put one back.
 
+mod revive;
 mod survey;
 
+pub use revive::{Revival, against, told};
 pub use survey::{Node, Survey};
 
 use crate::model::plan::{Action, Check, Needs, Operation, Shape, Stage, Step};

@@ -56,7 +56,7 @@ impl Survey<'_> {
     }
 
     /// The height in progress: one above the greatest that a log has ended, a signer has left behind or RPC has reported.
-    fn height(&self, nodes: &[Node]) -> Option<u64> {
+    pub(super) fn height(&self, nodes: &[Node]) -> Option<u64> {
         let logs = nodes.iter().filter_map(|node| node.logs.as_ref().ok());
         let of_signer = |logs: &NodeLogs| {
             let text = logs.signer.as_ref()?.as_ref().ok()?;

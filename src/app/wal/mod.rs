@@ -1,4 +1,6 @@
-//! `fleet wal show`.
+//! `fleet wal`: looking at write-ahead logs, and what is done with them.
+
+pub mod revive;
 
 use std::time::Duration;
 
@@ -40,7 +42,7 @@ pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
 }
 
 /// The logs of every node of the chain.
-async fn read(context: &Context, chain: &Chain, facts: &Facts, bound: Duration) -> Vec<Node> {
+pub(super) async fn read(context: &Context, chain: &Chain, facts: &Facts, bound: Duration) -> Vec<Node> {
     let hosts = hosts_of(&context.inventory, &chain.name);
     let of_host = |host: &String| context.inventory.host(host).into_iter().flat_map(|host| &host.services);
     let services = hosts.iter().flat_map(of_host).filter(|service| service.chain.as_ref() == Some(&chain.name));
@@ -78,7 +80,7 @@ fn address_of(facts: &Facts, service: &ServiceId) -> Option<String> {
 }
 
 /// What nodes' RPC tells of the height in progress: of those that answer, the one that is furthest.
-async fn survey<'a>(context: &Context, chain: &'a Chain, facts: &Facts) -> Survey<'a> {
+pub(super) async fn survey<'a>(context: &Context, chain: &'a Chain, facts: &Facts) -> Survey<'a> {
     let mut told: Vec<(u64, ServiceId, String)> = Vec::new();
     for (service, facts) in facts.services() {
         let Some(status) = facts.rpc.status.as_ref().filter(|status| status.chain_id == chain.chain_id) else {

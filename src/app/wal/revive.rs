@@ -1,0 +1,174 @@
+//! `fleet wal revive` and `fleet wal restore`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use super::{read, survey};
+use crate::app::context::Context;
+use crate::app::execute::Finished;
+use crate::app::gather::gather;
+use crate::app::operate::{millis, plan_and_run};
+use crate::app::scope::{hosts_of, scope};
+use crate::chain::wal::proto::Timestamp;
+use crate::cli::{ConfirmArgs, Output, WalRestoreArgs, WalReviveArgs, WatchArgs};
+use crate::engine::Ended;
+use crate::error::{Error, Kind, Result};
+use crate::model::facts::{Facts, KeyFacts, ServiceFacts};
+use crate::model::inventory::{Chain, Role, ServiceId};
+use crate::model::plan::{Operation, WalContent};
+use crate::ops::Request;
+use crate::ops::wal::{Node, Revival, against, told};
+use crate::render::refusal::refusal_text;
+use crate::render::wal::revival_text;
+
+/// How long a unit may take to stop.
+const STOP_MS: u64 = 90_000;
+
+/// Gives one node without power every message of the height in progress, and gives it its own log back when no block
+/// comes of it.
+pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
+    let scope = scope(&context.inventory, context.selector(None)?.as_deref())?;
+    context.must_be_able_to_confirm(&args.confirm)?;
+    let chain = &context.inventory.chains[&scope.chain];
+    let facts = all_facts(context, chain, &args.confirm).await;
+    let nodes = read(context, chain, &facts, args.confirm.facts_timeout).await;
+    let survey = survey(context, chain, &facts).await;
+    let on = carrier(context, chain, &facts, args.on.as_deref())?;
+    let running = running(&facts, &nodes);
+    let revival = survey.revive(&nodes, &running, &on, now(context)).map_err(|reason| {
+        Error::new(Kind::Refused, format!("refused (wal-strands): {reason}"))
+            .hint("look at what there is: fleet wal show")
+    })?;
+    let findings = against(&revival, &args.confirm.accept);
+    tell(context, &revival, &on);
+    if !findings.is_empty() {
+        return Err(Error::new(Kind::Refused, refusal_text(&findings, context.width())));
+    }
+    let wals = BTreeMap::from([(on.to_string(), WalContent::new(&revival.log))]);
+    let request =
+        request(context, Operation::ReviveWal, &scope.chain, vec![on.host.clone()], &args.confirm, &args.watch);
+    let request = Request { wals, ..request };
+    let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, Some(&args.watch))).await?;
+    match finished {
+        Some(Finished { ended: Ended::NoBlock(_), exit }) => {
+            let _ = writeln!(context.for_people(), "no block came: {on} gets its own log back");
+            put_back(context, chain, &on, args).await?;
+            Ok(exit)
+        }
+        Some(finished) => Ok(finished.exit),
+        None => Ok(0),
+    }
+}
+
+async fn put_back(context: &Context, chain: &Chain, on: &ServiceId, args: &WalReviveArgs) -> Result<()> {
+    let facts = all_facts(context, chain, &args.confirm).await;
+    let confirm = ConfirmArgs { yes: true, plan_digest: None, ..args.confirm.clone() };
+    let hosts = vec![on.host.clone()];
+    let request = request(context, Operation::RestoreWal, &chain.name, hosts, &confirm, &args.watch);
+    plan_and_run(context, chain, &request, &facts, (&confirm, None)).await.map(drop)
+}
+
+/// Restarts nodes with the logs that were set aside last.
+pub async fn restore(context: &Context, args: &WalRestoreArgs) -> Result<u8> {
+    let scope = scope(&context.inventory, context.selector(Some(&args.selector))?.as_deref())?;
+    context.must_be_able_to_confirm(&args.confirm)?;
+    let chain = &context.inventory.chains[&scope.chain];
+    let facts = all_facts(context, chain, &args.confirm).await;
+    let signs = |host: &String| {
+        let validator = context.inventory.host(host).is_some_and(|host| host.role == Role::Validator);
+        validator || facts.services().any(|(service, facts)| service.host == *host && has_key(facts))
+    };
+    if let Some(service) = scope.hosts.iter().find(|host| signs(host)) {
+        return Err(Error::new(
+            Kind::Refused,
+            format!("refused (wal-strands): {service} signs: its old log lacks what it has signed since"),
+        )
+        .hint("only nodes without a signer get their logs back: name a sentry"));
+    }
+    let request =
+        request(context, Operation::RestoreWal, &scope.chain, scope.hosts.clone(), &args.confirm, &args.watch);
+    let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, Some(&args.watch))).await?;
+    Ok(finished.map_or(0, |finished| finished.exit))
+}
+
+fn request(
+    context: &Context,
+    operation: Operation,
+    chain: &str,
+    hosts: Vec<String>,
+    confirm: &ConfirmArgs,
+    watch: &WatchArgs,
+) -> Request {
+    Request {
+        operation,
+        chain: chain.into(),
+        hosts,
+        at_ms: None,
+        start_at_ms: None,
+        now_ms: context.now_ms(),
+        allow_missing: Vec::new(),
+        allow_missing_percent: None,
+        kill_after_ms: None,
+        stop_timeout_ms: STOP_MS,
+        no_wait: true,
+        accept: confirm.accept.clone(),
+        block_timeout_ms: millis(watch.block_timeout),
+        wals: BTreeMap::new(),
+    }
+}
+
+async fn all_facts(context: &Context, chain: &Chain, confirm: &ConfirmArgs) -> Facts {
+    let hosts = hosts_of(&context.inventory, &chain.name);
+    gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), confirm.facts_timeout).await
+}
+
+/// The node that hands out the messages: one that signs nothing, runs, and stands at the chain's height, for only such a
+/// one replays its log.
+fn carrier(context: &Context, chain: &Chain, facts: &Facts, named: Option<&str>) -> Result<ServiceId> {
+    let height = |facts: &ServiceFacts| {
+        facts.rpc.status.as_ref().filter(|status| status.chain_id == chain.chain_id).map(|status| status.height)
+    };
+    let highest = facts.services().filter_map(|(_, facts)| height(facts)).max();
+    let fits = |facts: &ServiceFacts| !has_key(facts) && highest.is_some() && height(facts) == highest;
+    let of_chain =
+        |id: &ServiceId| context.inventory.service(id).is_some_and(|one| one.chain.as_ref() == Some(&chain.name));
+    let mut fitting = facts.services().filter(|(id, facts)| of_chain(id) && fits(facts)).map(|(id, _)| id);
+    let found = match named {
+        Some(host) => fitting.find(|id| id.host == host),
+        None => fitting.next(),
+    };
+    found.ok_or_else(|| {
+        let what = named.map_or_else(|| "no node".to_owned(), |host| format!("{host} isn't one that"));
+        Error::new(
+            Kind::Refused,
+            format!("refused (wal-strands): {what} signs nothing, runs, and stands at the chain's height"),
+        )
+        .hint("start a sentry that is in sync (fleet start sentry-1) and try again")
+    })
+}
+
+fn has_key(facts: &ServiceFacts) -> bool {
+    let remote = facts.config.as_ref().is_some_and(|config| !config.remote_signer.is_empty());
+    let power = facts.rpc.status.as_ref().is_some_and(|status| status.voting_power > 0);
+    remote || power || !matches!(facts.key, KeyFacts::Missing | KeyFacts::Present { .. })
+}
+
+fn running(facts: &Facts, nodes: &[Node]) -> BTreeSet<ServiceId> {
+    let runs = |service: &ServiceId| facts.service(service).is_some_and(|facts| facts.unit.main_pid > 0);
+    nodes.iter().map(|node| node.service.clone()).filter(runs).collect()
+}
+
+fn now(context: &Context) -> Timestamp {
+    let ms = context.now_ms();
+    Timestamp {
+        seconds: ms.div_euclid(1000),
+        nanos: i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
+    }
+}
+
+/// What was found and what is expected, before the plan.
+fn tell(context: &Context, revival: &Revival, on: &ServiceId) {
+    if context.global.output == Output::Text {
+        context.print(&revival_text(&told(revival, on), context.width()));
+    }
+}

@@ -1,0 +1,229 @@
+//! The revival of a stranded chain: every message of the height in progress, given to one node without power, which hands
+//! them to the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::chain::wal::collect::{Collected, Collector, LeftOut, Why};
+use crate::chain::wal::facts;
+use crate::chain::wal::found::{Found, Place};
+use crate::chain::wal::messages::{Case, Replay};
+use crate::chain::wal::proto::Timestamp;
+use crate::chain::wal::record::read;
+use crate::chain::wal::rule::{Decision, Forecast, decide};
+use crate::chain::wal::signed::{Signed, last};
+use crate::chain::wal::validators::{Unproven, Validators};
+use crate::chain::wal::view::View;
+use crate::chain::wal::write::union;
+use crate::model::facts::{Validator, ValidatorSet};
+use crate::model::inventory::ServiceId;
+use crate::model::plan::Finding;
+use crate::model::wal::RevivalReport;
+use crate::ops::rules::finding;
+use crate::ops::wal::{Node, Survey};
+
+/// A log that revives, and what it is expected to do.
+pub struct Revival {
+    /// The bytes of the log.
+    pub log: Vec<u8>,
+    /// What was collected.
+    pub collected: Collected,
+    /// What the rule says of it.
+    pub decision: Decision,
+    /// The height in progress.
+    pub height: u64,
+}
+
+impl Survey<'_> {
+    /// The log that gives `on`, a node without power, every message that these nodes have; `running` are those whose
+    /// consensus goes on meanwhile. What stands against it is in [`Revival::decision`]; the error says why there can't
+    /// be one.
+    pub fn revive(
+        &self,
+        nodes: &[Node],
+        running: &BTreeSet<ServiceId>,
+        on: &ServiceId,
+        time: Timestamp,
+    ) -> Result<Revival, String> {
+        let height = self.height(nodes).ok_or("nobody tells the height in progress")?;
+        let (of, voters) =
+            self.voters.as_ref().ok_or("no node's RPC tells the validators, so no vote can be proven")?;
+        if *of != height {
+            return Err(format!(
+                "the chain is at height {}, but its logs and signers at {height}",
+                of.saturating_sub(1)
+            ));
+        }
+        let signed = last_words(nodes, voters);
+        let mut collector = Collector::new(voters, height);
+        for node in nodes {
+            for (source, found) in logs(node) {
+                let Ok(log) = &found.log else { continue };
+                collector.add_records(&source, &View::of(log).records);
+            }
+        }
+        for (address, message) in &signed {
+            if let Ok(Some(message)) = message
+                && u64::try_from(message.height()) == Ok(height)
+            {
+                collector.add(&format!("signer {address}"), &message.message());
+            }
+        }
+        let collected = collector.finish();
+        let log = union(height, self.initial_height, &collected.rounds, time).map_err(|_| "a message is too large")?;
+        let case = Case {
+            set: set(height, voters),
+            signers: signed
+                .iter()
+                .map(|(address, message)| (address.clone(), facts::spoken(message, height)))
+                .collect(),
+            online: online(nodes, running),
+            known: collected.messages.clone(),
+            replayed: replays(nodes, running, on, &log, voters, height),
+            records_lost: true,
+        };
+        Ok(Revival { log, decision: decide(&case), collected, height })
+    }
+}
+
+/// What each local signer has signed last, by address.
+fn last_words(nodes: &[Node], voters: &Validators) -> BTreeMap<String, Result<Option<Signed>, String>> {
+    let of = |node: &Node| {
+        let address = node.address.clone().filter(|address| voters.index(address).is_some())?;
+        let told = match node.logs.as_ref().map(|logs| &logs.signer) {
+            Ok(Some(Ok(text))) => last(text, &address, voters),
+            Ok(None) => Err("there is no signer's state".into()),
+            Ok(Some(Err(reason))) | Err(reason) => Err(reason.clone()),
+        };
+        Some((address, told))
+    };
+    nodes.iter().filter_map(of).collect()
+}
+
+fn logs(node: &Node) -> impl Iterator<Item = (String, &Found)> {
+    let found = node.logs.iter().flat_map(|logs| &logs.logs);
+    found.map(|found| (format!("{} {}", node.service, found.path), found))
+}
+
+fn set(height: u64, voters: &Validators) -> ValidatorSet {
+    let one =
+        |one: &crate::chain::wal::validators::Validator| Validator { address: one.address.clone(), power: one.power };
+    ValidatorSet { height, validators: voters.list().iter().map(one).collect() }
+}
+
+fn online(nodes: &[Node], running: &BTreeSet<ServiceId>) -> BTreeSet<String> {
+    nodes.iter().filter(|node| running.contains(&node.service)).filter_map(|node| node.address.clone()).collect()
+}
+
+/// What the nodes give the chain: the one that starts anew what the log has, the others what they have written down
+/// since they began with this height.
+fn replays(
+    nodes: &[Node],
+    running: &BTreeSet<ServiceId>,
+    on: &ServiceId,
+    log: &[u8],
+    voters: &Validators,
+    height: u64,
+) -> Vec<Replay> {
+    let given = facts::replay(&on.to_string(), None, &read(log).0, voters, height);
+    let others = nodes.iter().filter(|node| node.service != *on && running.contains(&node.service));
+    let others = others.filter_map(|node| {
+        let live = node.logs.as_ref().ok()?.logs.iter().find(|found| found.place == Place::Live)?;
+        let view = View::of(live.log.as_ref().ok()?);
+        Some(facts::replay(&node.service.to_string(), node.address.as_deref(), &view.records, voters, height))
+    });
+    [given].into_iter().chain(others).collect()
+}
+
+/// What speaks against a revival.
+pub fn against(revival: &Revival, accepted: &[String]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let height = revival.height;
+    let lacks = match &revival.decision.forecast {
+        Forecast::Commits { .. } | Forecast::Continues { .. } => None,
+        Forecast::BlockMissing { block, round } => Some(format!(
+            "more than two thirds have precommitted block {} at {height}/{round}, and no log has all of its parts",
+            short(block)
+        )),
+        Forecast::Strands(lack) => Some(format!(
+            "the messages there are don't lead out of {height}/{}: {} of {} needed {}s{}{}{}",
+            lack.round,
+            lack.have,
+            lack.need,
+            kind(lack.kind),
+            listed("; mute", &lack.mute),
+            listed("; unknown", &lack.unread),
+            listed("; not running", &lack.offline),
+        )),
+    };
+    findings.extend(lacks.map(|text| finding("wal-strands", Vec::new(), text)));
+    for fork in &revival.decision.forks {
+        let block = fork.block.as_deref().map_or_else(|| "a block".into(), |block| format!("block {}", short(block)));
+        let text = format!(
+            "{block} may have been committed out of sight at {height}/{}, with up to {} of the power{}",
+            fork.round,
+            fork.possible,
+            listed("; unknown of", &fork.unknown)
+        );
+        findings.push(finding("possible-fork", Vec::new(), text));
+    }
+    findings.retain(|finding| !accepted.contains(&finding.rule));
+    findings
+}
+
+/// A revival for the reader.
+pub fn told(revival: &Revival, on: &ServiceId) -> RevivalReport {
+    let Collected { messages, left_out, conflicts, .. } = &revival.collected;
+    RevivalReport {
+        height: revival.height,
+        on: on.clone(),
+        votes: messages.votes.len(),
+        blocks: messages.blocks.len(),
+        forecast: forecast(revival),
+        goes_on: revival.decision.forecast.live(),
+        left_out: left_out.iter().filter(|one| !matches!(one.why, Why::Height(_))).map(line).collect(),
+        conflicts: conflicts.iter().map(|[one, _]| format!("{} in round {}", one.validator, one.round)).collect(),
+    }
+}
+
+fn line(one: &LeftOut) -> String {
+    let why = match &one.why {
+        Why::Height(height) => format!("of height {height}"),
+        Why::Unproven(Unproven::Unknown) => "of nobody in the validator set".into(),
+        Why::Unproven(Unproven::Forged) => "its signature isn't its validator's on this chain".into(),
+        Why::Unproven(Unproven::Index) => "it has another validator's place".into(),
+        Why::Unproven(Unproven::Key) => "its key's type can't be verified".into(),
+        Why::Malformed(reason) => (*reason).into(),
+        Why::Part => "no vote or proposal names its block".into(),
+        Why::Block => "its parts don't make the block it names".into(),
+        Why::NoExtension => "a vote without its extension".into(),
+    };
+    format!("{} of {}: {why}", one.what, one.source)
+}
+
+/// What the chain will do with the messages.
+fn forecast(revival: &Revival) -> String {
+    let height = revival.height;
+    match &revival.decision.forecast {
+        Forecast::Commits { block, round } => {
+            format!("block {height} ({}) is committed at round {round}", short(block))
+        }
+        Forecast::Continues { round } => format!("height {height} goes on in round {round}"),
+        Forecast::BlockMissing { .. } | Forecast::Strands(_) => format!("height {height} stays where it is"),
+    }
+}
+
+fn kind(kind: crate::chain::wal::messages::VoteKind) -> &'static str {
+    match kind {
+        crate::chain::wal::messages::VoteKind::Prevote => "prevote",
+        crate::chain::wal::messages::VoteKind::Precommit => "precommit",
+    }
+}
+
+fn short(block: &str) -> &str {
+    block.get(..12).unwrap_or(block)
+}
+
+fn listed(label: &str, validators: &[Validator]) -> String {
+    let names: Vec<String> = validators.iter().map(|one| format!("{} ({})", short(&one.address), one.power)).collect();
+    if names.is_empty() { String::new() } else { format!("{label} {}", names.join(", ")) }
+}
