@@ -29,13 +29,7 @@ pub fn spoken(last: &Result<Option<Signed>, String>, height: u64) -> Spoken {
 /// What `node` gives back at `height` when it starts with a log of which it replays `records` (none, where it replays
 /// nothing). `validator` is the address of its signer. Only what is verified counts, and of it only what the node takes
 /// at its place in the log: the first vote of each validator, round and kind, and blocks that it completes.
-pub fn replay(
-    node: &str,
-    validator: Option<&str>,
-    records: &[Record],
-    validators: &Validators,
-    height: u64,
-) -> Replay {
+pub fn replay(node: &str, validator: Option<&str>, records: &[Record], validators: &Validators, height: u64) -> Replay {
     let mut collector = Collector::new(validators, height);
     let verified = |record: &&Record| match record.consensus() {
         Some(message) => collector.take(node, message).is_ok(),

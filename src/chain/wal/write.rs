@@ -65,7 +65,9 @@ fn write_last(log: &mut Vec<u8>, height: u64, signed: &Signed, time: Timestamp) 
 /// it the node reckons the proposer on by one turn only, and then refuses the right one's proposals
 /// (`consensus/state.go` `enterPrecommit`, `enterNewRound`).
 fn lead(log: &mut Vec<u8>, height: u64, rounds: Range<u32>, time: Timestamp) -> Result<(), TooLarge> {
-    rounds.map(|round| time_out(height, round, PRECOMMIT_WAIT, time)).try_for_each(|message| record::write(log, &message))
+    rounds
+        .map(|round| time_out(height, round, PRECOMMIT_WAIT, time))
+        .try_for_each(|message| record::write(log, &message))
 }
 
 /// The log that gives one node without power every message of the height in progress ([`Collected::rounds`]), so that

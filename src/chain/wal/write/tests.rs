@@ -31,7 +31,9 @@ fn a_short_one_is_the_height_in_progress_as_it_was() {
     let records = written(Some(&signed));
     let (before, added) = records.split_at(own.len() - 1);
     let is_last = |record: &Record| record.consensus() == Some(&signed.message());
-    assert!(own.iter().filter(|message| before.iter().any(|record| record.message == ***message)).count() == before.len());
+    assert!(
+        own.iter().filter(|message| before.iter().any(|record| record.message == ***message)).count() == before.len()
+    );
     assert!(!before.iter().any(is_last));
     assert_eq!(added.iter().map(told).collect::<Vec<_>>(), [("NewHeight", 0), ("Propose", 0), ("prevote", 0)]);
     assert!(is_last(&added[2]));
@@ -62,10 +64,7 @@ fn each_round_before_the_last_message_is_ended() {
         corpus::records(&log).iter().map(told).collect::<Vec<_>>()
     };
     assert_eq!(added(&signed(0, 3)), [("NewHeight", 0), ("Propose", 0), ("precommit", 0)]);
-    assert_eq!(
-        added(&signed(2, 2)),
-        [("PrecommitWait", 0), ("PrecommitWait", 1), ("Propose", 2), ("prevote", 2)]
-    );
+    assert_eq!(added(&signed(2, 2)), [("PrecommitWait", 0), ("PrecommitWait", 1), ("Propose", 2), ("prevote", 2)]);
 }
 
 #[test]
@@ -88,10 +87,9 @@ fn after_a_proposal_the_prevote_is_still_to_come() {
 
 #[test]
 fn a_union_ends_rounds_without_messages_too() {
-    let vote = |round| (round, vec![signed(round.cast_signed(), 2).message()]);
+    let vote = |round: u32| (round, vec![signed(round.cast_signed(), 2).message()]);
     let log = union(3, 1, &[vote(1), vote(3)].into(), TIME).unwrap();
-    let expected =
-        [("PrecommitWait", 0), ("prevote", 1), ("PrecommitWait", 1), ("PrecommitWait", 2), ("prevote", 3)];
+    let expected = [("PrecommitWait", 0), ("prevote", 1), ("PrecommitWait", 1), ("PrecommitWait", 2), ("prevote", 3)];
     assert_eq!(replayed(&log, 3).iter().map(told).collect::<Vec<_>>(), expected);
 }
 
