@@ -14,7 +14,7 @@ use fleet::chain::wal::rule::{Forecast, decide};
 use crate::history::{Scene, scene};
 use crate::net::Seed;
 
-const SCENES: u64 = 360;
+const SCENES: u64 = 120;
 const ORDERS: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

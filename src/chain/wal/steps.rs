@@ -280,9 +280,9 @@ impl<'a> Steps<'a> {
 
     fn majority(&self, round: u32, kind: VoteKind) -> Option<Named> {
         let votes = self.votes.get(&(round, kind))?;
-        let of = |named: &Named| votes.iter().filter(move |(_, one)| *one == named).map(|(who, _)| who);
         let blocks: BTreeSet<&Named> = votes.values().collect();
-        blocks.into_iter().find(|named| self.many(of(named))).cloned()
+        let enough = |named: &Named| self.many(votes.iter().filter(|(_, one)| *one == named).map(|(who, _)| who));
+        blocks.into_iter().find(|named| enough(named)).cloned()
     }
 
     /// More than two thirds.
@@ -292,3 +292,6 @@ impl<'a> Steps<'a> {
         3 * voted > 2 * self.powers.values().map(power).sum::<u128>()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,21 @@ fn locks_in_the_own_logs_hold_the_block() {
 }
 
 #[test]
+fn locks_hold_only_when_less_than_a_quorum_is_free() {
+    let prevotes = all(0, VoteKind::Prevote, Some("X"));
+    let mut case = case(&all(0, VoteKind::Precommit, Some("X")));
+    case.signers.insert("D".into(), Spoken::Unread);
+    let own = vote("A", 0, VoteKind::Precommit, Some("X"));
+    case.replayed = vec![replay(Some("A"), &[&prevotes[..], &[own]].concat(), &[(0, "X")])];
+    let mut free = |powers: [u64; 4]| {
+        case.set.validators.iter_mut().zip(powers).for_each(|(one, power)| one.power = power);
+        decide(&case).forks.iter().map(|fork| fork.free).collect::<Vec<_>>()
+    };
+    assert_eq!(free([33, 33, 17, 17]), [67], "just a quorum is free");
+    assert_eq!(free([34, 32, 17, 17]), [0; 0]);
+}
+
+#[test]
 fn a_lock_of_a_round_that_the_node_does_not_reach_holds_nothing() {
     let mut case = case(&all(1, VoteKind::Precommit, Some("X")));
     case.signers.insert("D".into(), Spoken::Unread);
