@@ -10,7 +10,7 @@ use crate::app::execute::{self, Begin, Finished};
 use crate::app::gather::gather;
 use crate::app::scope::{Scope, hosts_of, scope};
 use crate::app::when::future_ms;
-use crate::app::{memory, signals, watch};
+use crate::app::{memory, signals};
 use crate::chain::signer::committed;
 use crate::chain::verdict::diagnose;
 use crate::cli::{ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WatchArgs};
@@ -139,6 +139,7 @@ fn request(context: &Context, asked: &Asked<'_>, scope: &Scope) -> Result<Reques
     })
 }
 
+/// Whole ms.
 pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

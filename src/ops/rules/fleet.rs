@@ -113,7 +113,7 @@ pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
     let others: u64 = others.map(|(_, power)| power).sum();
     let view = scene.power_view();
     let needs_none = match scene.request.operation {
-        Operation::Halt => true,
+        Operation::Halt | Operation::ReviveWal | Operation::RestoreWal => true,
         Operation::Start => scene.situation.advancing,
         Operation::CoordinatedRestart => false,
     };
