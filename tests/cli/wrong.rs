@@ -125,6 +125,10 @@ fn without_a_terminal_somebody_must_have_said_yes() {
     let fleet = Fleet::with(SMALL);
     for args in [&["halt"][..], &["start"], &["restart", "--coordinated"]] {
         refused(&fleet, args, 2, &["no terminal to confirm", "--yes", "--plan-digest", "next: ", "--dry-run"]);
+        for digest in ["zzz", "7f3", "7f3c-", "7f3c-19ag", "7F3C-19AB"] {
+            let given = [args, &["--plan-digest", digest]].concat();
+            refused(&fleet, &given, 2, &[&format!("--plan-digest '{digest}' is not a digest"), "next: ", "--dry-run"]);
+        }
     }
 }
 
