@@ -56,6 +56,11 @@ impl Stored {
             Some(_) => self.state.touched() && stages_left,
         }
     }
+
+    /// Whether it has changed something, isn't finished, and nobody works on it.
+    pub fn is_left(&self) -> bool {
+        self.is_unfinished() && self.state.touched() && !self.alive
+    }
 }
 
 impl RunDir {

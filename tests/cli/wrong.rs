@@ -139,7 +139,10 @@ fn unknown_runs_are_named_with_the_known_ones() {
         refused(&fleet, args, 2, &["there is no run \"01ABC\"", "state/fleet/runs"]);
     }
     refused(&fleet, &["resume"], 2, &["there is no unfinished run", "fleet runs list"]);
-    fleet.run(&["runs", "list"]).says(0, &[]);
+    let none = fleet.run(&["runs", "list"]);
+    none.says(0, &[]);
+    assert!(none.out.is_empty() && none.err.starts_with("no runs yet in /"), "{none}");
+    assert_eq!(fleet.run(&["runs", "list", "-o", "json"]).out, "[]\n");
 }
 
 #[test]

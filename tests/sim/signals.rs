@@ -31,7 +31,7 @@ fn the_first_interrupt_leaves_when_all_are_started_again() {
                 run.signal(signal);
                 run.says("leaving once all are started again");
                 release(&rig);
-                run.wait().ended(code).says("all nodes were started");
+                run.wait().ended(code).says("the starts are done");
                 rig.is_well(&before.signers, "after the first interrupt");
             });
         }
