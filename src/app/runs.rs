@@ -40,7 +40,7 @@ fn listed(global: &Global, places: &Places) -> Result<()> {
         match (global.output, &stored) {
             (Output::Text, Ok(stored)) => {
                 say(&fitting(&row(run.id(), stored)));
-                next = next.or_else(|| stored.is_left().then(|| format!("next: fleet resume {}", run.id())));
+                next = next.or_else(|| stored.is_left().then(|| take_up(run.id(), stored)));
             }
             (Output::Text, Err(error)) => say(&fitting(&format!("{}  can't be read: {}", run.id(), error.message))),
             (_, Ok(stored)) => documents.push(json!({
@@ -75,6 +75,11 @@ fn row(id: &str, stored: &Stored) -> String {
     };
     let (plan, begun) = (&stored.plan, time(stored.state.started_ms / 1000 * 1000));
     format!("{id}  {begun}  {} of {}: {how}", plan.operation.words(), plan.chain_id)
+}
+
+/// What to do about a run that is left unfinished.
+pub fn take_up(id: &str, stored: &Stored) -> String {
+    format!("next: fleet resume {id}   goes on with the unfinished {}", stored.plan.operation.words())
 }
 
 fn show(global: &Global, run: &RunDir, follow: bool) -> Result<()> {
@@ -129,7 +134,7 @@ fn report(global: &Global, run: &RunDir) -> Result<()> {
         say(if stored.alive { "it goes on" } else { "its fleet died here" });
     }
     if stored.is_left() {
-        say(&format!("next: fleet resume {}", run.id()));
+        say(&take_up(run.id(), &stored));
     }
     Ok(())
 }
