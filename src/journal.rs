@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::fs::{FallocateFlags, FlockOperation};
 
 pub use crate::journal::places::Places;
-pub use crate::journal::store::{Past, RunDir, Stored, last_unfinished, list};
+pub use crate::journal::store::{Past, RunDir, Stored, last_unfinished, left_on, list};
 
 use crate::engine::Recorder;
 use crate::error::{Error, Kind, Result};

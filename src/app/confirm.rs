@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use crate::app::context::Context;
 use crate::cli::{ConfirmArgs, Output};
 use crate::error::{Error, Result};
-use crate::model::plan::{Finding, Operation, Plan};
+use crate::model::plan::{Digest, Finding, Operation, Plan};
 use crate::render::plan::{plan_text, without_text};
 
 /// What the operator wants.
@@ -45,6 +45,10 @@ impl Context {
 
     /// Refuses early what could not be confirmed in the end.
     pub fn must_be_able_to_confirm(&self, confirm: &ConfirmArgs) -> Result<()> {
+        if let Some(given) = confirm.plan_digest.as_ref().filter(|given| !Digest::is_form(given)) {
+            return Err(Error::usage(format!("--plan-digest '{given}' is not a digest"))
+                .hint("write the plan's digest, whole or its first half, as --dry-run shows it: 7f3c-19ab or 7f3c"));
+        }
         if confirm.dry_run || confirm.yes || confirm.plan_digest.is_some() || self.is_interactive(confirm) {
             return Ok(());
         }

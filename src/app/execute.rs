@@ -89,10 +89,7 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
     let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
     match ended {
         Ended::Done => finished(plan, state),
-        Ended::NoBlock(reason) => {
-            let summary = format!("all nodes are started, but no block has come: {reason}");
-            (Some(Kind::Failed), summary, Some("fleet status".into()))
-        }
+        Ended::NoBlock(reason) => no_block(&undone(plan, state), reason),
         Ended::Incomplete(reason) => {
             let nothing = if starts_anything(plan, state) { "" } else { ". Nothing was started" };
             (Some(Kind::Incomplete), format!("{reason}{nothing}"), resume)
@@ -109,6 +106,20 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
             (Some(Kind::Interrupted(*signal)), format!("interrupted: {text}"), resume.filter(|_| under_way))
         }
     }
+}
+
+fn no_block(down: &[String], reason: &str) -> (Option<Kind>, String, Option<String>) {
+    let (summary, next) = match fold(down.iter().map(String::as_str)) {
+        none if none.is_empty() => {
+            (format!("all nodes are started, but no block has come: {reason}"), "fleet status".into())
+        }
+        names => (format!("no block has come, and {names} doesn't run: {reason}"), start_again(down)),
+    };
+    (Some(Kind::Failed), summary, Some(next))
+}
+
+fn start_again(down: &[String]) -> String {
+    format!("see why: fleet status; then fleet start -l '{}'", hosts_of(down).join(" or "))
 }
 
 /// Whether a start was sent, or none is planned.
@@ -129,7 +140,7 @@ fn finished(plan: &Plan, state: &RunState) -> (Option<Kind>, String, Option<Stri
     let names = fold(undone.iter().map(String::as_str));
     let next = match plan.operation {
         Operation::Halt => "fleet status".to_owned(),
-        _ => format!("see why: fleet status; then fleet start -l '{}'", hosts_of(&undone).join(" or ")),
+        _ => start_again(&undone),
     };
     (Some(Kind::Incomplete), format!("{}, but not {names}", done(plan, state)), Some(next))
 }

@@ -1,13 +1,16 @@
 //! `fleet lock show` and `fleet unlock`.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use futures::future::join_all;
 
 use crate::app::context::Context;
+use crate::app::runs::take_up;
 use crate::cli::{Output, UnlockArgs};
 use crate::engine::{Answer, Fence, Probe, Prober as _, Transport as _};
 use crate::error::{Error, Kind, Result};
+use crate::journal::{RunDir, Stored};
 use crate::model::facts::LockFacts;
 use crate::model::selector::select;
 
@@ -21,6 +24,9 @@ pub async fn show(context: &Context, selector: Option<&str>) -> Result<u8> {
         for line in told.iter().map(line) {
             context.print(&line);
         }
+        for (run, stored) in left(context, &told) {
+            context.print(&take_up(&run, &stored));
+        }
     } else {
         let rows = told.iter().map(
             |(host, lock)| serde_json::json!({"host": host, "lock": lock.as_ref().ok(), "error": lock.as_ref().err()}),
@@ -28,6 +34,14 @@ pub async fn show(context: &Context, selector: Option<&str>) -> Result<u8> {
         context.print_rows(rows);
     }
     Ok(if told.iter().all(|(_, lock)| lock.is_ok()) { 0 } else { Kind::Incomplete.exit_code() })
+}
+
+/// Runs of this controller that hold a lock and are left unfinished.
+fn left(context: &Context, told: &[Told]) -> Vec<(String, Stored)> {
+    let held = told.iter().filter_map(|(_, lock)| lock.as_ref().ok()?.as_ref()).filter(|lock| !lock.released);
+    let runs: BTreeSet<&str> = held.map(|lock| lock.run.as_str()).collect();
+    let stored = |run: &str| Some((run.to_owned(), RunDir::open(&context.places, run).ok()?.read().ok()?));
+    runs.into_iter().filter_map(stored).filter(|(_, one)| one.is_unfinished() && !one.alive).collect()
 }
 
 fn hosts(context: &Context, selector: Option<&str>) -> Result<Vec<String>> {

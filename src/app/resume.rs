@@ -1,11 +1,15 @@
 //! `fleet resume`: goes on with a run whose fleet died, from its journal, looking before it repeats anything.
 
+mod ahead;
+
 use std::io::Write as _;
+use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::app::context::Context;
 use crate::app::execute::{self, Begin};
+use crate::app::gather::gather;
 use crate::app::{signals, watch};
 use crate::cli::ResumeArgs;
 use crate::engine::{Answer, Ended, Fence, Log, Probe, Prober as _, Transport as _};
@@ -15,6 +19,9 @@ use crate::model::event::{RunState, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::Plan;
+
+/// How long a host may take to say what runs there.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Goes on with the named run, or with the last that isn't finished.
 pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
@@ -30,7 +37,17 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     let given_up = if args.give_up { silent(context, &plan).await } else { Vec::new() };
     let stage = plan.stages.get(state.done_stages.len()).map_or("the end", |stage| stage.name.as_str());
     let (run, operation) = (directory.id(), plan.operation.words());
-    let _ = writeln!(context.for_people(), "run {run} of {}: {operation}; {stage} was under way", plan.chain_id);
+    let facts = gather(&*context.transport, &context.inventory, &plan.hosts(), context.now_ms(), LOOK).await;
+    let to_come = ahead::ahead(&plan, &state, &facts);
+    let mut out = context.for_people();
+    let _ = writeln!(out, "run {run} of {}: {operation}; {stage} was under way", plan.chain_id);
+    let _ = writeln!(out, "still to come: {to_come}");
+    let since = ahead::started_since(&plan, &state, &facts);
+    if !since.is_empty() {
+        let names = fold(since.iter().map(String::as_str));
+        let _ = writeln!(out, "started since by somebody else, would be stopped again: {names}");
+    }
+    drop(out);
     if !args.yes && !context.yes_to("Look at every host again and go on?")? {
         return Ok(0);
     }

@@ -1,5 +1,6 @@
 //! `fleet runs`: what past runs did, from their journals.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::model::event::{Event, RunState};
 use crate::render::paint::Paint;
 use crate::render::plan::plan_text;
 use crate::render::run::Teller;
-use crate::render::words::time;
+use crate::render::words::{cut, time};
 
 /// How often a run that goes on is looked at.
 const FOLLOW: Duration = Duration::from_millis(200);
@@ -28,12 +29,20 @@ pub fn runs(global: &Global, places: &Places, command: &RunsCommand) -> Result<u
 }
 
 fn listed(global: &Global, places: &Places) -> Result<()> {
+    let runs = list(places)?;
+    if runs.is_empty() {
+        let _ = writeln!(std::io::stderr(), "no runs yet in {}", places.runs().display());
+    }
     let mut documents = Vec::new();
-    for run in list(places)? {
+    let mut next = None;
+    for run in runs {
         let stored = run.read();
         match (global.output, &stored) {
-            (Output::Text, Ok(stored)) => say(&row(run.id(), stored)),
-            (Output::Text, Err(error)) => say(&format!("{}  can't be read: {}", run.id(), error.message)),
+            (Output::Text, Ok(stored)) => {
+                say(&fitting(&row(run.id(), stored)));
+                next = next.or_else(|| stored.is_left().then(|| take_up(run.id(), stored)));
+            }
+            (Output::Text, Err(error)) => say(&fitting(&format!("{}  can't be read: {}", run.id(), error.message))),
             (_, Ok(stored)) => documents.push(json!({
                 "run": run.id(), "operation": stored.plan.operation, "chain_id": stored.plan.chain_id,
                 "started_ms": stored.state.started_ms, "ended": stored.state.ended, "alive": stored.alive,
@@ -43,23 +52,34 @@ fn listed(global: &Global, places: &Places) -> Result<()> {
         }
     }
     match global.output {
-        Output::Text => {}
+        Output::Text => next.iter().for_each(|next| say(next)),
         Output::Json => say(&serde_json::Value::Array(documents).to_string()),
         Output::Jsonl => documents.iter().for_each(|document| say(&document.to_string())),
     }
     Ok(())
 }
 
+/// A terminal gets no line that is longer than it is wide; a pipe gets everything.
+fn fitting(line: &str) -> String {
+    if std::io::stdout().is_terminal() { cut(line, crate::app::context::width()) } else { line.to_owned() }
+}
+
 fn row(id: &str, stored: &Stored) -> String {
     let how = match (&stored.state.ended, stored.alive) {
         (_, true) => "goes on".to_owned(),
+        (Some((_, summary)), _) if stored.is_left() => format!("unfinished; {summary}"),
         (Some((0, summary)), _) => summary.clone(),
         (Some((exit, summary)), _) => format!("{summary} (exit {exit})"),
-        (None, false) if stored.state.touched() => format!("died under way: fleet resume {id}"),
+        (None, false) if stored.state.touched() => "unfinished; died under way".to_owned(),
         (None, false) => "died before anything was changed".to_owned(),
     };
-    let plan = &stored.plan;
-    format!("{id}  {}  {} of {}: {how}", time(stored.state.started_ms), plan.operation.words(), plan.chain_id)
+    let (plan, begun) = (&stored.plan, time(stored.state.started_ms / 1000 * 1000));
+    format!("{id}  {begun}  {} of {}: {how}", plan.operation.words(), plan.chain_id)
+}
+
+/// What to do about a run that is left unfinished.
+pub fn take_up(id: &str, stored: &Stored) -> String {
+    format!("next: fleet resume {id}   goes on with the unfinished {}", stored.plan.operation.words())
 }
 
 fn show(global: &Global, run: &RunDir, follow: bool) -> Result<()> {
@@ -113,8 +133,8 @@ fn report(global: &Global, run: &RunDir) -> Result<()> {
     if stored.state.ended.is_none() {
         say(if stored.alive { "it goes on" } else { "its fleet died here" });
     }
-    if stored.is_unfinished() && stored.state.touched() && !stored.alive {
-        say(&format!("next: fleet resume {}", run.id()));
+    if stored.is_left() {
+        say(&take_up(run.id(), &stored));
     }
     Ok(())
 }

@@ -5,10 +5,12 @@ use std::io::Write as _;
 use crate::app::context::Context;
 use crate::app::gather::gather;
 use crate::app::memory;
+use crate::app::runs::take_up;
 use crate::app::scope::{chains_named, hosts_of};
 use crate::chain::verdict::diagnose;
 use crate::cli::{Output, StatusArgs};
 use crate::error::Result;
+use crate::journal::left_on;
 use crate::model::selector::select;
 use crate::model::verdict::{ChainState, ChainVerdict};
 use crate::render;
@@ -46,6 +48,9 @@ pub async fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
     if context.global.output == Output::Text {
         let text = render::status::status_text(&verdicts, &facts, inventory, context.width(), context.color());
         context.print(&text);
+        for (run, stored) in chains.iter().filter_map(|chain| left_on(&context.places, &chain.chain_id)) {
+            context.print(&take_up(&run, &stored));
+        }
     } else {
         let document = render::status::status_json(&verdicts, &facts, inventory);
         context.print(&document.to_string());

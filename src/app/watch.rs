@@ -10,6 +10,7 @@ use crate::app::context::Context;
 use crate::chain::rpc;
 use crate::cli::Output;
 use crate::engine::{Answer, Interrupt, Probe, Prober as _, RpcQuery, validators};
+use crate::journal::powers;
 use crate::model::facts::{Commit, ValidatorSet};
 use crate::model::fold::fold;
 use crate::model::plan::{Plan, Target};
@@ -41,7 +42,7 @@ pub async fn watch(context: &Context, plan: &Plan, blocks: u32, mut interrupt: R
         () = left(&mut interrupt) => None,
     };
     match seen {
-        Some(seen) => context.print(&words(plan, &set, &seen)),
+        Some(seen) => context.print(&words(&names(context, plan), &set, &seen)),
         None => context.print("left; the chain goes on: fleet status"),
     }
 }
@@ -104,22 +105,24 @@ async fn commit(context: &Context, target: &Target, height: u64) -> Option<Commi
     rpc::commit(&ask(context, target, RpcQuery::Commit(Some(height))).await?).ok()
 }
 
+/// Our nodes by the address they sign for, those that the plan leaves alone too.
+fn names(context: &Context, plan: &Plan) -> BTreeMap<String, String> {
+    let known = powers::load(&context.places, &plan.chain_id).unwrap_or_default().addresses;
+    let planned = plan.targets.values().filter_map(|one| Some((one.address.clone()?, one.service.to_string())));
+    known.into_iter().map(|(name, address)| (address, name)).chain(planned).collect()
+}
+
 #[allow(clippy::cast_precision_loss)] // a handful of blocks
-fn words(plan: &Plan, set: &ValidatorSet, seen: &Seen) -> String {
+fn words(ours: &BTreeMap<String, String>, set: &ValidatorSet, seen: &Seen) -> String {
     let blocks = seen.last.saturating_sub(seen.first);
     let interval = if blocks == 0 { 0.0 } else { seen.took.as_secs_f64() / blocks as f64 };
     let total: u64 = set.validators.iter().map(|one| one.power).sum();
     let signed: u64 = set.validators.iter().filter(|one| seen.signed.contains(&one.address)).map(|one| one.power).sum();
-    let ours: BTreeMap<&str, String> = plan
-        .targets
-        .values()
-        .filter_map(|target| Some((target.address.as_deref()?, target.service.to_string())))
-        .collect();
     let absent: Vec<&str> = set
         .validators
         .iter()
         .filter(|one| one.power > 0 && !seen.signed.contains(&one.address))
-        .map(|one| ours.get(one.address.as_str()).map_or(one.address.as_str(), String::as_str))
+        .map(|one| ours.get(&one.address).map_or(one.address.as_str(), String::as_str))
         .collect();
     let missing = if absent.is_empty() { String::new() } else { format!("; not signing: {}", fold(absent)) };
     let seen = match blocks {

@@ -106,6 +106,10 @@ impl Run {
                 Shape::Parallel | Shape::Ranked(_) => stage::run(self, index, &stage).await,
             };
             if let Err(ended) = outcome {
+                if matches!(ended, Ended::NoBlock(_)) {
+                    // What was started may have been stopped since, by hand too.
+                    stage::look_again(self).await;
+                }
                 return ended;
             }
         }

@@ -22,7 +22,7 @@ use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target
 /// How long a ranked stage waits for all to be ready, and then for one start before it issues the next.
 const GATE: Duration = Duration::from_secs(2);
 /// What an operator who leaves before the blocks is told.
-pub(super) const STARTED: &str = "all nodes were started; blocks were not waited for";
+pub(super) const STARTED: &str = "the starts are done; blocks were not waited for";
 /// What a host says whose turn was called off because of another.
 const CALLED_OFF: &str = "its turn never came, nothing was done";
 /// How long the last look at a host may take.

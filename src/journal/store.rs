@@ -56,6 +56,11 @@ impl Stored {
             Some(_) => self.state.touched() && stages_left,
         }
     }
+
+    /// Whether it has changed something, isn't finished, and nobody works on it.
+    pub fn is_left(&self) -> bool {
+        self.is_unfinished() && self.state.touched() && !self.alive
+    }
 }
 
 impl RunDir {
@@ -159,6 +164,14 @@ pub fn last_unfinished(places: &Places) -> Result<Option<RunDir>> {
         }
     }
     Ok(None)
+}
+
+/// The newest run that changed something on this chain, if it is left unfinished, with its id. A journal that can't be
+/// read is passed over: this only reminds.
+pub fn left_on(places: &Places, chain_id: &str) -> Option<(String, Stored)> {
+    let stored = list(places).ok()?.into_iter().filter_map(|run| Some((run.id().to_owned(), run.read().ok()?)));
+    let mut changed = stored.filter(|(_, one)| one.plan.chain_id == chain_id && one.state.touched());
+    changed.next().filter(|(_, one)| one.is_left())
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::model::inventory::ServiceId;
 
+mod digest;
 mod power;
 
+pub use digest::Digest;
 pub use power::{Rung, distinct_power};
 
 /// The format number written into plans; another one is refused.
@@ -354,35 +355,6 @@ pub struct Agreement {
     pub start_at_ms: Option<i64>,
     /// Accepted rules that touch others.
     pub accepted: Vec<String>,
-}
-
-/// A digest of eight hex digits, written `7f3c-19ab`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Digest(String);
-
-impl Digest {
-    fn of(value: &impl Serialize) -> Self {
-        let bytes = serde_json::to_vec(value).unwrap_or_default();
-        let hex = hex::encode(&Sha256::digest(&bytes)[..4]);
-        Self(format!("{}-{}", &hex[..4], &hex[4..]))
-    }
-
-    /// The half that is typed to confirm.
-    pub fn short(&self) -> &str {
-        &self.0[..4]
-    }
-
-    /// Whether an operator's text names this digest: whole, or its first half.
-    pub fn is_named_by(&self, text: &str) -> bool {
-        let text = text.trim();
-        text == self.0 || text == self.short()
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Plan {

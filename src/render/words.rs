@@ -52,6 +52,14 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
     lines
 }
 
+/// At most `width` columns of a line; what is cut off is marked.
+pub fn cut(line: &str, width: usize) -> String {
+    match line.char_indices().nth(width) {
+        Some(_) => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        None => line.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +76,10 @@ mod tests {
         assert_eq!(wrapped("one two three", 7, 2), ["one two", "  three"]);
         assert_eq!(wrapped("averylongword b", 4, 1), ["averylongword", " b"]);
         assert_eq!(wrapped("  one two", 6, 4), ["  one", "    two"]);
+    }
+
+    #[test]
+    fn what_is_cut_is_marked() {
+        assert_eq!(["grün", "grüne"].map(|text| cut(text, 4)), ["grün", "grü…"]);
     }
 }

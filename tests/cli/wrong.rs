@@ -125,6 +125,10 @@ fn without_a_terminal_somebody_must_have_said_yes() {
     let fleet = Fleet::with(SMALL);
     for args in [&["halt"][..], &["start"], &["restart", "--coordinated"]] {
         refused(&fleet, args, 2, &["no terminal to confirm", "--yes", "--plan-digest", "next: ", "--dry-run"]);
+        for digest in ["zzz", "7f3", "7f3c-", "7f3c-19ag", "7F3C-19AB"] {
+            let given = [args, &["--plan-digest", digest]].concat();
+            refused(&fleet, &given, 2, &[&format!("--plan-digest '{digest}' is not a digest"), "next: ", "--dry-run"]);
+        }
     }
 }
 
@@ -135,7 +139,10 @@ fn unknown_runs_are_named_with_the_known_ones() {
         refused(&fleet, args, 2, &["there is no run \"01ABC\"", "state/fleet/runs"]);
     }
     refused(&fleet, &["resume"], 2, &["there is no unfinished run", "fleet runs list"]);
-    fleet.run(&["runs", "list"]).says(0, &[]);
+    let none = fleet.run(&["runs", "list"]);
+    none.says(0, &[]);
+    assert!(none.out.is_empty() && none.err.starts_with("no runs yet in /"), "{none}");
+    assert_eq!(fleet.run(&["runs", "list", "-o", "json"]).out, "[]\n");
 }
 
 #[test]

@@ -148,7 +148,7 @@ async fn the_first_interrupt_goes_on_to_the_safe_point() {
     });
     let (ended, journal) = interrupted(&world, &now(), &[(5_000, Interrupt::Gently(15))]).await;
     let Ended::Interrupted(15, text) = ended else { panic!("{ended:?}") };
-    assert!(text.contains("all nodes were started"), "{text}");
+    assert!(text.contains("the starts are done"), "{text}");
     assert!(
         journal.has(|what| matches!(what, What::Interrupted { signal: 15, text } if text.contains("started again")))
     );

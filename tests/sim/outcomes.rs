@@ -41,8 +41,10 @@ fn a_host_that_dies_after_the_instant_is_unknown_and_nothing_is_started() {
         ran.out
     );
     assert_eq!(rig.locked().len(), 5, "the locks are kept for the resume");
+    let next = format!("next: fleet resume {}   goes on with", rig.runs()[0]);
+    rig.run("lock show val-1").ended(0).says(&next);
     // Still dead: nothing is given back, and it can be resumed again.
-    rig.run("resume --yes").ended(4).says("val-3");
+    rig.run("resume --yes").ended(4).says("still to come: stops 1 service, starts 5").says("val-3");
     assert_eq!(rig.locked().len(), 5);
     // Given up: the others start, and their power is enough.
     rig.run("resume --yes --give-up").ended(0).says("going on without val-3");
