@@ -133,10 +133,20 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
         (_, "nodes") => ladder_rows(plan, stage, &not_before),
         _ if starts => vec![Row { name: "start".into(), who: folded(), text: not_before }],
         (_, "still-stopped") => vec![Row { name: "verify".into(), who: count, text: format!("once more{not_before}") }],
+        (_, "log") => row(count, log_words(plan, stage)),
         (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
         _ => row(count, watch_words(stage) + &not_before),
     };
     proof.into_iter().chain(rows).collect()
+}
+
+fn log_words(plan: &Plan, stage: &Stage) -> String {
+    if plan.operation == Operation::RestoreWal {
+        return "the WAL that was set aside last is put back".into();
+    }
+    let content = stage.tasks.iter().filter_map(|task| plan.wals.get(&task.service.to_string()));
+    let bytes: usize = content.map(|one| one.base64.len() * 3 / 4).sum();
+    format!("the WAL is set aside, one with the messages above ({bytes} bytes) takes its place")
 }
 
 fn instant_words(instant: &Instant) -> String {
@@ -221,7 +231,12 @@ fn rung_row(plan: &Plan, group: &[Rung], crosses: bool) -> Row {
 
 fn below(plan: &Plan) -> Vec<String> {
     let accepted = if plan.accepted.is_empty() { "none".into() } else { plan.accepted.join(", ") };
-    let mut lines = vec![format!("WALs are kept. Accepted rules: {accepted}.")];
+    let wals = match plan.operation {
+        Operation::ReviveWal => "The node's own WAL is set aside; no signer's state is touched.",
+        Operation::RestoreWal => "The WAL that is replaced is kept aside; no signer's state is touched.",
+        Operation::Halt | Operation::Start | Operation::CoordinatedRestart => "WALs are kept.",
+    };
+    let mut lines = vec![format!("{wals} Accepted rules: {accepted}.")];
     if !plan.left_out.is_empty() {
         lines.push(format!("Left out: {}.", left_out(&plan.left_out)));
     }

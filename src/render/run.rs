@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::event::{Event, Outcome, RunState, StopTime, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
-use crate::model::plan::{Check, Plan, Shape, Stage};
+use crate::model::plan::{Check, Operation, Plan, Shape, Stage};
 use crate::render::paint::Paint;
 use crate::render::words::{clock, seconds};
 
@@ -203,6 +203,8 @@ impl Teller {
             "sentries" | "services" => self.started(index),
             "blocks" => return self.seen_blocks(ok),
             "verify" | "still-stopped" => format!("{summary} proven stopped"),
+            "log" if self.plan.operation == Operation::RestoreWal => format!("put back on {summary}"),
+            "log" => format!("set on {summary}"),
             "connected" => format!("{summary} have peers"),
             _ => summary.to_owned(),
         };
@@ -296,6 +298,7 @@ fn label(stage: &Stage) -> &'static str {
         "halt" => "halt",
         "sidecars" => "sidecars",
         "services" | "sentries" | "nodes" => "start",
+        "log" => "log",
         "connected" => "connect",
         "blocks" => "blocks",
         _ if verifies(Check::Stopped) => "verify",

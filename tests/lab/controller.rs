@@ -56,6 +56,11 @@ impl Controller {
         self.start(args).end(BOUND)
     }
 
+    /// Runs a command on the main chain to its end.
+    pub fn on_chain(&self, args: &[&str]) -> Said {
+        self.fleet(&[args, &["-l", CHAIN]].concat())
+    }
+
     /// Runs a coordinated restart of the main chain with further options to its end.
     pub fn restart(&self, options: &[&str]) -> Said {
         self.start_restart(options).end(BOUND)

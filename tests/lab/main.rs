@@ -14,3 +14,4 @@ mod process;
 mod refusals;
 mod restarts;
 mod several;
+mod wal;

@@ -35,10 +35,9 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     let survey = survey(context, chain, &facts).await;
     let on = carrier(context, chain, &facts, args.on.as_deref())?;
     let running = running(&facts, &nodes);
-    let revival = survey.revive(&nodes, &running, &on, now(context)).map_err(|reason| {
-        Error::new(Kind::Refused, format!("refused (wal-strands): {reason}"))
-            .hint("look at what there is: fleet wal show")
-    })?;
+    let revival = survey
+        .revive(&nodes, &running, &on, now(context))
+        .map_err(|reason| refused(format!("{reason}")).hint("look at what there is: fleet wal show"))?;
     let findings = against(&revival, &args.confirm.accept);
     tell(context, &revival, &on);
     if !findings.is_empty() {
@@ -79,11 +78,8 @@ pub async fn restore(context: &Context, args: &WalRestoreArgs) -> Result<u8> {
         validator || facts.services().any(|(service, facts)| service.host == *host && has_key(facts))
     };
     if let Some(service) = scope.hosts.iter().find(|host| signs(host)) {
-        return Err(Error::new(
-            Kind::Refused,
-            format!("refused (wal-strands): {service} signs: its old log lacks what it has signed since"),
-        )
-        .hint("only nodes without a signer get their logs back: name a sentry"));
+        return Err(refused(format!("{service} signs: its old log lacks what it has signed since"))
+            .hint("only nodes without a signer get their logs back: name a sentry"));
     }
     let request =
         request(context, Operation::RestoreWal, &scope.chain, scope.hosts.clone(), &args.confirm, &args.watch);
@@ -139,11 +135,8 @@ fn carrier(context: &Context, chain: &Chain, facts: &Facts, named: Option<&str>)
     };
     found.ok_or_else(|| {
         let what = named.map_or_else(|| "no node".to_owned(), |host| format!("{host} isn't one that"));
-        Error::new(
-            Kind::Refused,
-            format!("refused (wal-strands): {what} signs nothing, runs, and stands at the chain's height"),
-        )
-        .hint("start a sentry that is in sync (fleet start sentry-1) and try again")
+        refused(format!("{what} signs nothing, runs, and stands at the chain's height"))
+            .hint("start a sentry that is in sync (fleet start sentry-1) and try again")
     })
 }
 
@@ -164,6 +157,10 @@ fn now(context: &Context) -> Timestamp {
         seconds: ms.div_euclid(1000),
         nanos: i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
     }
+}
+
+fn refused(reason: String) -> Error {
+    Error::new(Kind::Refused, format!("refused (wal-strands): {reason}\n  nothing was changed"))
 }
 
 /// What was found and what is expected, before the plan.

@@ -87,7 +87,7 @@ fn refusing(view: &View<'_>, nodes: &[&Node<'_>], power: u64) -> Finding {
     Finding::new(
         Cause::SignerRefusing,
         likely,
-        Some("clear no WAL; put back those set aside, where the votes are".into()),
+        Some("clear no WAL; fleet wal show tells what is left, fleet wal revive brings the chain back".into()),
     )
 }
 

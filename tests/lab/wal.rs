@@ -1,0 +1,81 @@
+//! Write-ahead logs on a real chain: what the runbook's clearing does to it, and the way back.
+
+use std::path::PathBuf;
+
+use crate::controller::Controller;
+use crate::lab::{Lab, Node};
+use crate::process::until;
+
+/// 35 of 100 of the power: without them the chain stops.
+const DOWN: [&str; 2] = ["val-2", "val-3"];
+
+fn log_folder(node: &Node) -> PathBuf {
+    node.wal.parent().unwrap().to_owned()
+}
+
+/// Stops, deletes every log and starts, as the runbook says, after the chain has lost its quorum and the others have
+/// voted for the next height.
+fn strand(lab: &Lab) -> u64 {
+    for name in DOWN {
+        lab.node(name).stop();
+    }
+    let voted = |node: &Node| {
+        node.rpc("consensus_state").is_some_and(|state| {
+            state["round_state"]["height/round/step"]
+                .as_str()
+                .is_some_and(|step| step.ends_with("/4") || step.ends_with("/5"))
+        })
+    };
+    let witness = lab.node("val-1");
+    until(60, "the chain has stopped in a prevote", || voted(&witness).then_some(()));
+    let nodes = lab.nodes();
+    std::thread::scope(|scope| nodes.iter().for_each(|node| drop(scope.spawn(|| node.stop()))));
+    for node in &nodes {
+        std::fs::remove_dir_all(log_folder(node)).unwrap();
+    }
+    let start = |node: &Node| node.host.inside(&["systemctl", "start", &node.unit]);
+    std::thread::scope(|scope| nodes.iter().for_each(|node| drop(scope.spawn(|| start(node)))));
+    until(60, "all nodes answer", || nodes.iter().all(|node| node.height().is_some()).then_some(()));
+    let tip = lab.tip();
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    assert_eq!(lab.tip(), tip, "the runbook's clearing strands the chain");
+    tip
+}
+
+#[test]
+fn a_chain_that_the_runbooks_clearing_has_stranded_is_revived() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let tip = strand(&lab);
+    fleet.on_chain(&["wal", "show"]).exits(1).says("mute     val-[1-7]");
+    fleet.on_chain(&["status"]).exits(1).says("fleet wal revive");
+    let units = lab.units(&[]);
+    let said = fleet.on_chain(&["wal", "revive", "--dry-run"]).exits(0);
+    assert!(said.out.contains("7 votes") && said.out.contains("goes on in round 1"), "{said}");
+    // Half of the power out of sight, and with it half of the votes.
+    for name in ["val-1", "val-2"] {
+        lab.run(&["cut", name]).exits(0);
+    }
+    fleet.on_chain(&["wal", "revive", "--yes"]).exits(3).says("refused (wal-strands)");
+    for name in ["val-1", "val-2"] {
+        lab.run(&["mend", name]).exits(0);
+    }
+    assert_eq!(lab.units(&[]), units, "nothing was changed");
+    until(60, "val-2 has its peers back", || {
+        lab.node("val-2").rpc("net_info")?["n_peers"].as_str().filter(|peers| *peers != "0").map(|_| ())
+    });
+    fleet.on_chain(&["wal", "revive", "--yes", "--on", "sentry-2", "--blocks", "1"]).exits(0);
+    lab.wait_until_all_sign_after(tip);
+    let restarted: Vec<String> =
+        lab.units(&[]).into_iter().filter(|(name, unit)| units[name] != *unit).map(|one| one.0).collect();
+    assert_eq!(restarted, ["sentry-2 virtengined.service"]);
+    fleet.on_chain(&["wal", "show", "sentry-2"]).says("aside");
+
+    let sentry = lab.node("sentry-2");
+    fleet.on_chain(&["wal", "restore", "val-1", "--yes"]).exits(3).says("nothing was changed");
+    fleet.on_chain(&["wal", "restore", "sentry-2", "--yes", "--blocks", "1"]).exits(0);
+    assert_ne!(sentry.unit_state().pid, units["sentry-2 virtengined.service"].pid);
+    let tip = lab.tip();
+    sentry.wait_for_block_above(tip);
+    assert_eq!(lab.locked(), [""; 0]);
+}
