@@ -1,6 +1,7 @@
 //! What is fuzzed, and what must hold for any bytes at all. A panic is a finding.
 
 use fleet::chain::wal::collect::{Collected, Collector};
+use fleet::chain::wal::facts;
 use fleet::chain::wal::proto::{Message, Timestamp};
 use fleet::chain::wal::record::{self, Decoder, End, HEADER};
 use fleet::chain::wal::replay::{Log, Outcome};
@@ -47,6 +48,12 @@ pub fn wal_records(bytes: &[u8]) {
         let replay = log.replay(height, 1);
         assert!(replay.records.is_empty() || matches!(replay.outcome, Outcome::Whole | Outcome::Repaired(_)));
         assert!(replay.records.iter().all(|record| view.records.contains(record)));
+        let validators = validators();
+        let given = facts::replay("node", None, &replay.records, &validators, height).messages;
+        let mut collector = Collector::new(&validators, height);
+        collector.add_records("log", &replay.records);
+        let all = collector.finish().messages;
+        assert!(given.votes.is_subset(&all.votes) && given.blocks.is_subset(&all.blocks));
         assert!(write::short(height, 1, &replay.records, None, TIME).is_ok());
     }
     let group = Group::new("wal", &[Listed { name: "wal".into(), size: bytes.len() as u64 }]);
@@ -79,6 +86,8 @@ pub fn votes(bytes: &[u8]) {
     let log = write::union(3, 1, &collected.rounds, TIME).expect("it was small enough");
     let replay = Log::whole([log.as_slice()]).replay(3, 1);
     assert_eq!(replay.outcome, Outcome::Whole);
+    let given = facts::replay("node", None, &replay.records, &validators, 3).messages;
+    assert!(given.votes.is_subset(&collected.messages.votes) && given.blocks == collected.messages.blocks);
     let mut again = Collector::new(&validators, 3);
     again.add_records("log", &replay.records);
     assert_eq!(again.finish().rounds, collected.rounds);

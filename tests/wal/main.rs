@@ -87,8 +87,7 @@ fn what_the_rule_allows_neither_strands_nor_forks() {
          refused as forks {forks:?}",
         stranding.percent(),
     );
-    // Measured over 3545 cases: 45 % allowed, 72 % of the strandings shown; of the forks 2 % shown, while a block was
-    // committed out of sight in 73 % of them.
+    // Measured over 1784 cases: 49 % allowed, 68 % of the strandings shown, and 6 of 235 forks.
     assert!(allowed * 100 >= seen * 38, "{allowed} of {seen} allowed");
     assert!(stranding.percent() >= 60 && forks.shown > 0, "{stranding:?} {forks:?}");
 }

@@ -41,7 +41,9 @@ pub fn replay(node: &str, validator: Option<&str>, records: &[Record], validator
     let powers: BTreeMap<&str, u64> =
         validators.list().iter().map(|validator| (validator.address.as_str(), validator.power)).collect();
     let mut steps = Steps::new(&powers, &refused);
-    records.into_iter().for_each(|record| steps.take(record));
+    for record in records {
+        steps.take(record);
+    }
     let mut blocks = collected.messages.blocks;
     blocks.retain(|(_, block)| steps.whole.contains(block));
     Replay {

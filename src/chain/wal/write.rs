@@ -15,6 +15,11 @@ const NEW_HEIGHT: u32 = 1;
 const PROPOSE: u32 = 3;
 const PRECOMMIT_WAIT: u32 = 7;
 
+/// The last round that a union has messages of. With CometBFT's default time-outs, which grow by half a second a round,
+/// a chain would be there after two years, so a message of a later one is a validator's lie, and would have the log end
+/// millions of rounds before it.
+const LAST_ROUND: u32 = 10_000;
+
 /// The shortest log of one node that forgets nothing signed: its own records of the height in progress as they were,
 /// and last what its signer has signed last, with the time-outs that lead the node there. `own` is empty where they are
 /// dropped.
@@ -71,7 +76,7 @@ fn lead(log: &mut Vec<u8>, height: u64, rounds: Range<u32>, time: Timestamp) -> 
 }
 
 /// The log that gives one node without power every message of the height in progress ([`Collected::rounds`]), so that
-/// it hands them to the others.
+/// it hands them to the others. Messages of rounds above 10 000 are left out.
 ///
 /// A node takes a proposal only in its round, and in a replay no time passes that would bring it there, so before each
 /// round but the first the log has the time-out that ends the one before. A node that signs must not get this log: the
@@ -86,7 +91,7 @@ pub fn union(
 ) -> Result<Vec<u8>, TooLarge> {
     let mut log = begin(height, initial_height, time)?;
     let mut at = 0;
-    for (round, messages) in rounds {
+    for (round, messages) in rounds.range(..=LAST_ROUND) {
         lead(&mut log, height, at..*round, time)?;
         at = *round;
         for message in messages {

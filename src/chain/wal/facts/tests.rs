@@ -17,7 +17,9 @@ fn stands(replay: &Replay) -> (u32, bool) {
 
 fn log(messages: &[TimedWalMessage]) -> Vec<u8> {
     let mut log = write::short(3, 1, &[], None, TIME).unwrap();
-    messages.iter().for_each(|message| record::write(&mut log, message).unwrap());
+    for message in messages {
+        record::write(&mut log, message).unwrap();
+    }
     log
 }
 
@@ -65,7 +67,9 @@ fn short_and_union_logs_are_read_the_same_way() {
         assert_eq!(kept, facts(whole, 9, &validators));
     }
     let mut collector = Collector::new(&validators, 9);
-    ROUNDS.iter().for_each(|log| collector.add_records("log", &corpus::records(log)));
+    for log in ROUNDS {
+        collector.add_records("log", &corpus::records(log));
+    }
     let collected = collector.finish();
     let union = facts(&write::union(9, 5, &collected.rounds, TIME).unwrap(), 9, &validators);
     assert_eq!((union.round, union.messages), (1, collected.messages));

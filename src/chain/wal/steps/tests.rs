@@ -22,7 +22,9 @@ fn time_out(round: i32, step: u8) -> TimedWalMessage {
 fn led(messages: &[TimedWalMessage]) -> (u32, u8, bool, usize) {
     let (powers, refused) = (NAMES.map(|name| (name, 25)).into(), BTreeSet::new());
     let mut steps = Steps::new(&powers, &refused);
-    messages.iter().for_each(|message| steps.take(&Record { offset: 0, message: message.clone() }));
+    for message in messages {
+        steps.take(&Record { offset: 0, message: message.clone() });
+    }
     (steps.round, steps.step, steps.prevoting(), steps.taken().len())
 }
 

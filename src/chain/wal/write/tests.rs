@@ -88,7 +88,7 @@ fn after_a_proposal_the_prevote_is_still_to_come() {
 #[test]
 fn a_union_ends_rounds_without_messages_too() {
     let vote = |round: u32| (round, vec![signed(round.cast_signed(), 2).message()]);
-    let log = union(3, 1, &[vote(1), vote(3)].into(), TIME).unwrap();
+    let log = union(3, 1, &[vote(1), vote(3), vote(i32::MAX.unsigned_abs())].into(), TIME).unwrap();
     let expected = [("PrecommitWait", 0), ("prevote", 1), ("PrecommitWait", 1), ("PrecommitWait", 2), ("prevote", 3)];
     assert_eq!(replayed(&log, 3).iter().map(told).collect::<Vec<_>>(), expected);
 }
