@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::model::inventory::ServiceId;
 
 mod digest;
 mod power;
+mod wal;
 
 pub use digest::Digest;
 pub use power::{Rung, distinct_power};
+pub use wal::WalContent;
 
 /// The format number written into plans; another one is refused.
 pub const FORMAT: u32 = 1;
@@ -55,22 +55,6 @@ pub struct Plan {
     /// Logs that the plan writes, by the service's display name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub wals: BTreeMap<String, WalContent>,
-}
-
-/// A write-ahead log to write.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WalContent {
-    /// sha256 of its bytes, hex.
-    pub sha256: String,
-    /// Its bytes in base64.
-    pub base64: String,
-}
-
-impl WalContent {
-    /// Of these bytes.
-    pub fn new(bytes: &[u8]) -> Self {
-        Self { sha256: hex::encode(Sha256::digest(bytes)), base64: BASE64_STANDARD.encode(bytes) }
-    }
 }
 
 /// What a plan does.

@@ -84,7 +84,9 @@ impl Teller {
     /// The same for locks: one run's are told together.
     fn taken_over(&mut self, what: &What) -> Vec<(&'static str, String)> {
         if let What::Locked { host, taken_over, .. } = what {
-            taken_over.iter().for_each(|run| collect(&mut self.taken_over, run, host.clone()));
+            if let Some(run) = taken_over {
+                collect(&mut self.taken_over, run, host.clone());
+            }
             return Vec::new();
         }
         let told = |(run, hosts): (String, Vec<String>)| {

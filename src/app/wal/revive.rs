@@ -37,7 +37,7 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     let running = running(&facts, &nodes);
     let revival = survey
         .revive(&nodes, &running, &on, now(context))
-        .map_err(|reason| refused(format!("{reason}")).hint("look at what there is: fleet wal show"))?;
+        .map_err(|reason| refused(&reason).hint("look at what there is: fleet wal show"))?;
     let findings = against(&revival, &args.confirm.accept);
     tell(context, &revival, &on);
     if !findings.is_empty() {
@@ -78,7 +78,7 @@ pub async fn restore(context: &Context, args: &WalRestoreArgs) -> Result<u8> {
         validator || facts.services().any(|(service, facts)| service.host == *host && has_key(facts))
     };
     if let Some(service) = scope.hosts.iter().find(|host| signs(host)) {
-        return Err(refused(format!("{service} signs: its old log lacks what it has signed since"))
+        return Err(refused(&format!("{service} signs: its old log lacks what it has signed since"))
             .hint("only nodes without a signer get their logs back: name a sentry"));
     }
     let request =
@@ -135,7 +135,7 @@ fn carrier(context: &Context, chain: &Chain, facts: &Facts, named: Option<&str>)
     };
     found.ok_or_else(|| {
         let what = named.map_or_else(|| "no node".to_owned(), |host| format!("{host} isn't one that"));
-        refused(format!("{what} signs nothing, runs, and stands at the chain's height"))
+        refused(&format!("{what} signs nothing, runs, and stands at the chain's height"))
             .hint("start a sentry that is in sync (fleet start sentry-1) and try again")
     })
 }
@@ -159,7 +159,7 @@ fn now(context: &Context) -> Timestamp {
     }
 }
 
-fn refused(reason: String) -> Error {
+fn refused(reason: &str) -> Error {
     Error::new(Kind::Refused, format!("refused (wal-strands): {reason}\n  nothing was changed"))
 }
 
