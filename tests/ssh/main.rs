@@ -11,4 +11,5 @@ mod known_hosts;
 mod link;
 mod sshd;
 mod trust;
+mod wal;
 mod ways;

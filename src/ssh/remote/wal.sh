@@ -17,30 +17,54 @@ log_files() {
     done
 }
 
+# What comes on standard input before a line 'end'; without that line it did not come whole.
+read_payload() {
+    while IFS= read -r line; do
+        [ "$line" = end ] && return 0
+        printf '%s\n' "$line"
+    done
+    return 1
+}
+
+# Whether $1, a file of the log, is the one that was set aside.
+is_old() {
+    old=$(stat -c %d:%i "$aside/${1##*/}" 2>/dev/null)
+    [ "$(stat -c %d:%i "$1")" = "$old" ]
+}
+
+# Removes the files of the log in folder $1.
+drop_log() {
+    log_files "$1" | while IFS= read -r file; do rm -f "$file" || exit 1; done
+}
+
 # Reads base64 up to a line 'end' into the log's place; its sha256 must be $1.
 set_wal() {
     folder=${wal_file%/*}
     new=$folder/.fleet-$run
-    if [ ! -d "$folder" ]; then
-        mkdir "$folder" && chown --reference="${folder%/*}" "$folder" && chmod 700 "$folder" || return 1
-    fi
-    while IFS= read -r line && [ "$line" != end ]; do printf '%s\n' "$line"; done | base64 -d >"$new" || return 1
-    sum=$(sha256sum <"$new")
-    if [ "${sum%% *}" != "$1" ]; then
-        rm -f "$new"
+    # Nothing is touched before all of it is there.
+    payload=$(read_payload) || payload=
+    sum=$(printf '%s\n' "$payload" | base64 -d 2>/dev/null | sha256sum)
+    if [ -z "$payload" ] || [ "${sum%% *}" != "$1" ]; then
         echo "the log did not come whole"
         return 1
     fi
+    # One that is empty may be our own, left half made.
+    if [ -z "$(log_files "$folder")" ]; then
+        mkdir -p "$folder" && chown --reference="${folder%/*}" "$folder" && chmod 700 "$folder" || return 1
+    fi
+    printf '%s\n' "$payload" | base64 -d >"$new" || return 1
     mkdir -p "$aside" && chown --reference="$folder" "$aside" && chmod --reference="$folder" "$aside" || return 1
     # Where nothing says how far an earlier attempt came, everything is as before.
     if [ ! -e "$aside/.sha256" ]; then
+        rm -f "$aside"/.undone-* || return 1
         log_files "$folder" | while IFS= read -r file; do ln -f "$file" "$aside/" || exit 1; done || return 1
         [ -z "$state_file" ] || [ ! -e "$state_file" ] || cp -p "$state_file" "$aside/.signer" || return 1
-        echo "$1" >"$aside/.sha256" || return 1
+        sync "$aside" || return 1
     fi
-    like_neighbour "$new"
-    chmod u+w "$new"
-    sync "$new" "$aside/.sha256" "$aside" && mv -f "$new" "$wal_file" && sync "$folder" || return 1
+    # An earlier attempt may have left it empty.
+    echo "$1" >"$aside/.sha256" || return 1
+    like_neighbour "$new" && chmod u+w "$new" || return 1
+    sync "$new" "$aside/.sha256" "$aside" "${folder%/*}" && mv -f "$new" "$wal_file" && sync "$folder" || return 1
     for file in "$wal_file".[0-9]*; do
         [ -e "$aside/${file##*/}" ] && rm -f "$file"
     done
@@ -50,26 +74,35 @@ set_wal() {
 # Puts back what was set aside last; the log that was in its place is kept beside it.
 undo_wal() {
     folder=${wal_file%/*}
+    for mark in "$folder".fleet-*/.undone-"$run"; do
+        # This run has put it back already; what an earlier run set aside is not its business.
+        [ -e "$mark" ] || continue
+        drop_log "${mark%/*}"
+        return
+    done
     aside=
     for mark in "$folder".fleet-*/.sha256; do
         # Runs' names are in the order of time.
         [ -e "$mark" ] && aside=${mark%/*}
     done
     [ -n "$aside" ] || return 0
-    if [ -n "$(log_files "$aside")" ]; then
-        mkdir -p "$aside/replaced" && log_files "$folder" | while IFS= read -r file; do
-            ln -f "$file" "$aside/replaced/" || exit 1
-        done || return 1
-        for file in "$aside/${wal_file##*/}".[0-9]*; do
-            [ -e "$file" ] && { ln -f "$file" "$folder/" || return 1; }
-        done
+    mkdir -p "$aside/replaced" && log_files "$folder" | while IFS= read -r file; do
+        is_old "$file" || ln -f "$file" "$aside/replaced/" || exit 1
+    done || return 1
+    sync "$aside/replaced" "$aside" || return 1
+    for file in "$aside/${wal_file##*/}".[0-9]*; do
+        [ -e "$file" ] && { ln -f "$file" "$folder/" || return 1; }
+    done
+    if [ -e "$aside/${wal_file##*/}" ]; then
         ln -f "$aside/${wal_file##*/}" "$folder/.fleet-$run" && mv -f "$folder/.fleet-$run" "$wal_file" || return 1
     else
-        mkdir -p "$aside/replaced" && mv -f "$wal_file" "$aside/replaced/" || return 1
+        rm -f "$wal_file" || return 1
     fi
-    sync "$folder" && mv "$aside/.sha256" "$aside/.undone" || return 1
+    # What the node began since is no part of the old log.
+    log_files "$folder" | while IFS= read -r file; do is_old "$file" || rm -f "$file" || exit 1; done || return 1
+    sync "$folder" && mv "$aside/.sha256" "$aside/.undone-$run" && sync "$aside" || return 1
     # They are the node's again, and it writes on in them.
-    log_files "$aside" | while IFS= read -r file; do rm -f "$file"; done
+    drop_log "$aside"
 }
 
 # Whether the log that a run has set is in its place, as a fact.
