@@ -20,7 +20,7 @@ use crate::model::facts::{Facts, NodeStatus};
 use crate::model::inventory::{Chain, Inventory, ServiceId};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
-use crate::model::verdict::ChainState;
+use crate::model::verdict::{Cause, ChainState};
 use crate::ops::{self, Planned, Request, Situation};
 use crate::render::refusal::refusal_text;
 
@@ -159,6 +159,7 @@ async fn plan(context: &Context, chain: &Chain, request: &Request, facts: &Facts
         inventory: &context.inventory,
         facts,
         advancing: verdict.state == ChainState::Advancing,
+        mute: (verdict.cause == Cause::SignerRefusing).then(|| verdict.likely.clone()),
         last: statuses(chain, facts).map(|status| (status.height, status.app_hash.clone())).max(),
         cached_set: known.set.as_ref(),
         cached_addresses: Some(&known.addresses),

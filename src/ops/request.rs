@@ -74,6 +74,8 @@ pub struct Situation<'a> {
     pub facts: &'a Facts,
     /// The chain makes blocks now.
     pub advancing: bool,
+    /// Why it doesn't, where that is that signers have lost votes with their logs: one line.
+    pub mute: Option<String>,
     /// The last height and its app hash, on a chain that has stopped.
     pub last: Option<(u64, String)>,
     /// The validator set of an earlier gather.

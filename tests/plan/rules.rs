@@ -38,6 +38,7 @@ fn cases() -> Vec<Case> {
         ("signer-pair", Never, &["val-3"], company().on("val-3", |node| node.signer = SignerFacts::Missing)),
         ("signer-pair", Never, &["val-3"], company().on("val-3", |node| node.key = KeyFacts::Missing)),
         ("signer-pair", Never, &["val-3"], company().on("val-3", |node| (node.key, node.signer) = (KeyFacts::Missing, SignerFacts::Missing))),
+        ("signers-mute", Warning, &[], World { mute: Some("val-1 signed before".into()), advancing: false, ..company() }),
         ("chain-id", Refusal, &["val-3"], company().on("val-3", |node| node.rpc.status.as_mut().unwrap().chain_id = "other-1".into())),
         ("outside-systemd", Refusal, &["val-3"], company().on("val-3", |node| node.processes[0].in_unit = false)),
         ("unreadable", Refusal, &["val-3"], company().on("val-3", |node| node.signer = SignerFacts::Unreadable("empty".into()))),
@@ -161,7 +162,8 @@ fn rules_that_no_planner_breaks_are_tripped_by_a_plan_made_by_hand() {
 
 #[test]
 fn no_rule_is_without_a_test() {
-    let tested: BTreeSet<&str> = cases().iter().map(|(rule, ..)| *rule).chain(["quorum", "unproven"]).collect();
+    let tested: BTreeSet<&str> =
+        cases().iter().map(|(rule, ..)| *rule).chain(["quorum", "unproven", "wal-strands", "possible-fork"]).collect();
     let all: BTreeSet<&str> = rules::all().iter().map(|rule| rule.name).collect();
     assert_eq!(tested, all);
 }

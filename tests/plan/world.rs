@@ -16,6 +16,7 @@ pub struct World {
     pub inventory: Inventory,
     pub facts: Facts,
     pub advancing: bool,
+    pub mute: Option<String>,
     pub cached: Option<(ValidatorSet, BTreeMap<String, String>)>,
     pub request: Request,
 }
@@ -134,7 +135,7 @@ impl World {
             accept: Vec::new(),
             block_timeout_ms: 120_000,
         };
-        Self { inventory, facts: Facts { at_ms: 0, hosts: facts }, advancing: true, cached: None, request }
+        Self { inventory, facts: Facts { at_ms: 0, hosts: facts }, advancing: true, mute: None, cached: None, request }
     }
 
     pub fn plan(&self) -> Result<Planned, Refusal> {
@@ -145,6 +146,7 @@ impl World {
                 inventory: &self.inventory,
                 facts: &self.facts,
                 advancing: self.advancing,
+                mute: self.mute.clone(),
                 last: statuses.map(|status| (status.height, status.app_hash.clone())).max(),
                 cached_set: self.cached.as_ref().map(|(set, _)| set),
                 cached_addresses: self.cached.as_ref().map(|(_, addresses)| addresses),

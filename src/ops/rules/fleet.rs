@@ -101,6 +101,11 @@ pub fn already_stopped(scene: &Scene<'_>) -> Vec<Found> {
     stopped.map(|member| Found::new("stopped already").of(&member.service.id)).collect()
 }
 
+pub fn signers_mute(scene: &Scene<'_>) -> Vec<Found> {
+    let restart = matches!(scene.request.operation, Operation::CoordinatedRestart | Operation::Start);
+    scene.situation.mute.iter().filter(|_| restart).map(Found::new).collect()
+}
+
 /// Why silent hosts are silent, and who votes now: true for the moment only, so beside the plan.
 pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
     let silent = scene.members.iter().filter(|one| one.is_node() && !one.target.seen).filter_map(|one| {

@@ -122,6 +122,14 @@ pub(super) static ALL: &[Rule] = &[
         "What is stopped is proven stopped, and what is started was proven stopped just before. It can't be overruled."
     ),
     rule!(
+        "signers-mute", Warning, Always, Fleet(fleet::signers_mute),
+        "signers have lost votes that they gave",
+        "a restart brings no vote back: fleet wal show, then fleet wal revive",
+        "A signer doesn't sign twice for one height, round and step, and its log doesn't have the vote any more that it \
+         gave. Nodes that start again don't change that; fleet wal revive gives the chain the votes back, as far as any \
+         log or signer's state still has them."
+    ),
+    rule!(
         "possible-fork", Refusal, Always, Elsewhere,
         "a block may be committed elsewhere that the chain could pass over",
         "get the bundles of those who are unknown, or wait for their nodes",

@@ -2,6 +2,8 @@
 
 mod revive;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 pub use revive::{Revival, against, told};
 pub use survey::{Node, Survey};

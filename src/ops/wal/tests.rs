@@ -1,0 +1,126 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::chain::wal::corpus::{self, HALTED, HALTED_STATES, TIME};
+use crate::chain::wal::found::{Found, NodeLogs, Place};
+use crate::chain::wal::replay::Log;
+use crate::model::inventory::ServiceId;
+use crate::model::wal::WalReport;
+
+/// The height in progress of the halted network.
+const HEIGHT: u64 = 3;
+
+fn id(host: &str) -> ServiceId {
+    ServiceId { host: host.into(), service: "node".into() }
+}
+
+fn found(place: Place, path: &str, log: &[u8]) -> Found {
+    Found { place, path: path.into(), size: log.len() as u64, log: Ok(Log::whole([log])) }
+}
+
+/// The halted network's validators, with a log each or none, and a sentry without one.
+fn nodes(log: impl Fn(usize) -> Vec<Found>) -> Vec<Node> {
+    let validators = corpus::halted();
+    let node = |(index, state): (usize, &&[u8])| Node {
+        service: id(&format!("val-{}", index + 1)),
+        address: Some(validators.list()[index].address.clone()),
+        logs: Ok(NodeLogs { signer: Some(Ok(String::from_utf8(state.to_vec()).unwrap())), logs: log(index) }),
+    };
+    let sentry = Node { service: id("sentry-1"), address: None, logs: Ok(NodeLogs::default()) };
+    HALTED_STATES.iter().enumerate().map(node).chain([sentry]).collect()
+}
+
+fn live(index: usize) -> Vec<Found> {
+    vec![found(Place::Live, "/data/cs.wal/wal", HALTED[index])]
+}
+
+fn survey() -> Survey<'static> {
+    Survey {
+        chain_id: "corpus-halted",
+        initial_height: 1,
+        reported: HEIGHT - 1,
+        voters: Some((HEIGHT, corpus::halted())),
+    }
+}
+
+fn running() -> BTreeSet<ServiceId> {
+    ["val-1", "val-2", "val-3", "val-4", "sentry-1"].map(id).into()
+}
+
+fn report(nodes: &[Node]) -> WalReport {
+    survey().report(nodes)
+}
+
+fn rules_of(nodes: &[Node], accepted: &[&str]) -> Vec<String> {
+    let revival = survey().revive(nodes, &running(), &id("sentry-1"), TIME).unwrap();
+    let accepted: Vec<String> = accepted.iter().map(ToString::to_string).collect();
+    against(&revival, &accepted).into_iter().map(|finding| finding.rule).collect()
+}
+
+#[test]
+fn logs_that_are_whole_leave_nobody_mute() {
+    let told = report(&nodes(live));
+    assert_eq!(told.height, Some(HEIGHT));
+    assert!(!told.spoken.is_empty(), "{told:?}");
+    assert_eq!((told.mute.len(), told.unknown.len(), told.notes.len()), (0, 0, 0), "{told:?}");
+    let rows: Vec<_> = told.logs.iter().map(|row| (row.kind.as_str(), row.last_end_height, row.own_vote)).collect();
+    assert!(rows.contains(&("live", Some(HEIGHT - 1), Some(true))), "{rows:?}");
+    assert_eq!(rows.last(), Some(&("", None, None)), "the sentry has none");
+}
+
+#[test]
+fn set_aside_logs_are_not_replayed_and_their_signers_are_mute() {
+    let aside = |index: usize| vec![found(Place::Aside, "/data/cs.wal.fleet-01RUN/wal", HALTED[index])];
+    let told = report(&nodes(aside));
+    assert_eq!(told.mute, told.spoken);
+    assert!(told.logs.iter().any(|row| row.kind == "aside 01RUN" && row.replayed.is_empty()), "{told:?}");
+}
+
+#[test]
+fn a_silent_host_and_a_damaged_state_are_unknown_and_said() {
+    let mut nodes = nodes(live);
+    nodes[0].logs = Err("no answer in 5 s".into());
+    if let Ok(logs) = &mut nodes[1].logs {
+        logs.signer = Some(Ok("{}".into()));
+    }
+    let told = report(&nodes);
+    assert_eq!(told.unknown, ["val-1", "val-2"]);
+    assert_eq!(told.notes.len(), 2, "{:?}", told.notes);
+    assert!(told.logs.iter().any(|row| row.flaw.as_deref() == Some("no answer in 5 s")));
+}
+
+#[test]
+fn a_revival_rests_on_every_log_and_every_signer() {
+    let none = nodes(|_| Vec::new());
+    let revival = survey().revive(&none, &running(), &id("sentry-1"), TIME).unwrap();
+    let signed = report(&none).spoken.len();
+    assert_eq!(revival.collected.messages.votes.len(), signed, "of deleted logs only the signers' last votes are left");
+    let all = survey().revive(&nodes(live), &running(), &id("sentry-1"), TIME).unwrap();
+    assert_eq!(
+        (revival.collected.messages.blocks.len(), all.collected.messages.blocks.len()),
+        (0, 1),
+        "logs have blocks"
+    );
+    assert_eq!(rules_of(&nodes(live), &[]), [""; 0]);
+    assert!(told(&all, &id("sentry-1")).goes_on);
+}
+
+#[test]
+fn a_revival_without_the_votes_it_needs_is_refused_by_name() {
+    let mut nodes = nodes(|_| Vec::new());
+    for node in &mut nodes[..2] {
+        node.logs = Err("no answer in 5 s".into());
+    }
+    let rules = rules_of(&nodes, &[]);
+    assert!(rules.contains(&"wal-strands".into()), "{rules:?}");
+    assert!(!rules_of(&nodes, &["wal-strands"]).contains(&"wal-strands".into()));
+}
+
+#[test]
+fn a_revival_of_another_height_than_the_validators_is_none() {
+    let survey = Survey { voters: Some((HEIGHT + 1, corpus::halted())), ..survey() };
+    assert!(survey.revive(&nodes(live), &running(), &id("sentry-1"), TIME).is_err());
+    let survey = Survey { voters: None, ..survey };
+    assert!(survey.revive(&nodes(live), &running(), &id("sentry-1"), TIME).is_err());
+    assert_eq!(survey.report(&nodes(live)).notes.len(), 1);
+}
