@@ -100,6 +100,7 @@ pub struct Target {
     /// The local signer's state file; empty where there is none.
     pub state_file: String,
     /// The head of the write-ahead log; empty for a service that isn't a node.
+    #[serde(default)]
     pub wal_file: String,
     /// Where RPC answers (`host:port` on the host), where it is known.
     pub rpc: Option<String>,

@@ -70,7 +70,8 @@ pub fn revival_text(report: &RevivalReport, width: usize) -> String {
     if let Some(more @ 1..) = report.left_out.len().checked_sub(LISTED) {
         say("left out", &format!("{more} more"));
     }
-    say("expected", &format!("{}, when {} hands them out", report.forecast, report.on));
+    let when = if report.goes_on { format!(", when {} hands them out", report.on) } else { String::new() };
+    say("expected", &format!("{}{when}", report.forecast));
     lines.join("\n") + "\n\n"
 }
 

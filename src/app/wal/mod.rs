@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::context::Context;
 use crate::app::gather::gather;
+use crate::app::memory;
 use crate::app::scope::{hosts_of, scope};
 use crate::cli::{Output, WalShowArgs};
 use crate::engine::wal;
@@ -44,10 +45,13 @@ pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
 /// The logs of every node of the chain.
 pub(super) async fn read(context: &Context, chain: &Chain, facts: &Facts, bound: Duration) -> Vec<Node> {
     let hosts = hosts_of(&context.inventory, &chain.name);
+    // A silent host's validator is known from an earlier gather.
+    let known = memory::powers(context, chain, facts).addresses;
     let of_host = |host: &String| context.inventory.host(host).into_iter().flat_map(|host| &host.services);
     let services = hosts.iter().flat_map(of_host).filter(|service| service.chain.as_ref() == Some(&chain.name));
-    join_all(services.map(|service| async {
-        let address = address_of(facts, &service.id);
+    let known = &known;
+    join_all(services.map(|service| async move {
+        let address = address_of(facts, &service.id).or_else(|| known.get(&service.id.to_string()).cloned());
         let logs = match timeout(bound, logs_of(context, facts, &service.id)).await {
             Ok(logs) => logs,
             Err(_) => Err(format!("no answer in {} s", bound.as_secs())),
