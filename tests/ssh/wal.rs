@@ -319,6 +319,8 @@ fn set_killed_at_any_command_can_be_undone() {
         |node| {
             succeeds(&node.undo("2"));
             assert_eq!(log(&node.folder()), files(&OLD));
+            let begun = node.folder().join(".fleet-1");
+            assert!(!begun.exists() || !node.aside("1").join(".undone-2").exists());
         },
     );
 }

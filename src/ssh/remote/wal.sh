@@ -29,7 +29,7 @@ read_payload() {
 # Whether $1, a file of the log, is the one that was set aside.
 is_old() {
     old=$(stat -c %d:%i "$aside/${1##*/}" 2>/dev/null)
-    [ "$(stat -c %d:%i "$1")" = "$old" ]
+    [ "$(stat -c %d:%i "$1" 2>/dev/null)" = "$old" ]
 }
 
 # Removes the files of the log in folder $1.
@@ -93,11 +93,13 @@ undo_wal() {
     for file in "$aside/${wal_file##*/}".[0-9]*; do
         [ -e "$file" ] && { ln -f "$file" "$folder/" || return 1; }
     done
-    if [ -e "$aside/${wal_file##*/}" ]; then
-        ln -f "$aside/${wal_file##*/}" "$folder/.fleet-$run" && mv -f "$folder/.fleet-$run" "$wal_file" || return 1
-    else
+    # An earlier attempt may have come as far as this.
+    if [ ! -e "$aside/${wal_file##*/}" ]; then
         rm -f "$wal_file" || return 1
+    elif ! is_old "$wal_file"; then
+        ln -f "$aside/${wal_file##*/}" "$folder/.fleet-$run" && mv -f "$folder/.fleet-$run" "$wal_file" || return 1
     fi
+    rm -f "$folder/.fleet-${aside##*.fleet-}" || return 1
     # What the node began since is no part of the old log.
     log_files "$folder" | while IFS= read -r file; do is_old "$file" || rm -f "$file" || exit 1; done || return 1
     sync "$folder" && mv "$aside/.sha256" "$aside/.undone-$run" && sync "$aside" || return 1
