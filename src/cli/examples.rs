@@ -39,6 +39,18 @@ Examples:
   fleet wal show 'val-[1-3]'
   fleet wal show -o json | jq '.mute'";
 
+/// `fleet wal bundle`
+pub const WAL_BUNDLE: &str = "\
+Reads only. A bundle has the end of each log, and what each signer has signed
+last (priv_validator_state.json); no key and no secret is in it. The operator
+who revives the chain takes it with --from.
+
+Exit code: 0, or 4 when a host gave nothing.
+
+Examples:
+  fleet wal bundle --file ours.json
+  fleet wal bundle 'val-[1-3]' --file three.json";
+
 /// `fleet wal revive`
 pub const WAL_REVIVE: &str = "\
 Collects every log and every signer's state from all hosts that can be reached,
@@ -50,6 +62,7 @@ node gets its own log back. What it can't do, and why: docs/stranded.md
 
 Examples:
   fleet wal revive --dry-run
+  fleet wal revive --from their.json other.json
   fleet wal revive --on sentry-2";
 
 /// `fleet wal restore`

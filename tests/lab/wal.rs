@@ -19,15 +19,20 @@ fn strand(lab: &Lab) -> u64 {
     for name in DOWN {
         lab.node(name).stop();
     }
-    let voted = |node: &Node| {
-        node.rpc("consensus_state").is_some_and(|state| {
-            state["round_state"]["height/round/step"]
-                .as_str()
-                .is_some_and(|step| step.ends_with("/4") || step.ends_with("/5"))
-        })
+    let step = |node: &Node| {
+        let state = node.rpc("consensus_state")?;
+        Some(state.pointer("/round_state/height~1round~1step")?.as_str()?.to_owned())
     };
+    // A step that doesn't pass: nobody can go on from it, and everybody has voted.
     let witness = lab.node("val-1");
-    until(60, "the chain has stopped in a prevote", || voted(&witness).then_some(()));
+    let mut since = (None, std::time::Instant::now());
+    until(60, "the chain has stopped", || {
+        let now = step(&witness);
+        if now != since.0 {
+            since = (now, std::time::Instant::now());
+        }
+        (since.1.elapsed() > std::time::Duration::from_secs(5)).then_some(())
+    });
     let nodes = lab.nodes();
     std::thread::scope(|scope| nodes.iter().for_each(|node| drop(scope.spawn(|| node.stop()))));
     for node in &nodes {
@@ -78,4 +83,22 @@ fn a_chain_that_the_runbooks_clearing_has_stranded_is_revived() {
     let tip = lab.tip();
     sentry.wait_for_block_above(tip);
     assert_eq!(lab.locked(), [""; 0]);
+}
+
+#[test]
+fn two_operators_without_access_to_each_other_revive_with_a_bundle() {
+    let lab = Lab::fresh();
+    let one = Controller::new(&lab, &["--only", "val-1,val-2,val-3,sentry-1"]);
+    let other = Controller::new(&lab, &["--only", "val-4,val-5,val-6,val-7,sentry-2"]);
+    let tip = strand(&lab);
+    let units = lab.units(&[]);
+    other.on_chain(&["wal", "revive", "--yes"]).exits(3).says("refused (wal-strands)");
+    let file = one.path("ours.json").display().to_string();
+    one.on_chain(&["wal", "bundle", "--file", &file]).exits(0).says("4 nodes");
+    one.on_chain(&["wal", "bundle", "--file", &file]).exits(2).says("is there already");
+    other.on_chain(&["wal", "show", "--from", &file]).exits(1).says("val-1");
+    assert_eq!(lab.units(&[]), units, "nothing was changed");
+    other.on_chain(&["wal", "revive", "--yes", "--blocks", "1", "--from", &file]).exits(0);
+    lab.wait_until_all_sign_after(tip);
+    other.on_chain(&["wal", "revive", "--yes", "--from", &file]).exits(2).says("nothing to revive");
 }

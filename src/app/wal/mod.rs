@@ -1,5 +1,6 @@
 //! `fleet wal`: looking at write-ahead logs, and what is done with them.
 
+pub mod bundle;
 pub mod revive;
 
 use std::time::Duration;
@@ -23,12 +24,16 @@ use crate::render;
 pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
     let scope = scope(&context.inventory, context.selector(args.selector.as_deref())?.as_deref())?;
     let chain = &context.inventory.chains[&scope.chain];
+    let bundled = bundle::load(&args.from, &chain.chain_id)?;
     let hosts = hosts_of(&context.inventory, &chain.name);
     let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), args.timeout).await;
-    let nodes = read(context, chain, &facts, args.timeout).await;
+    let mut nodes = read(context, chain, &facts, args.timeout).await;
+    nodes.extend(bundled);
     let survey = survey(context, chain, &facts).await;
     let mut report = survey.report(&nodes);
-    report.logs.retain(|row| row.service.as_ref().is_none_or(|service| scope.hosts.contains(&service.host)));
+    report.logs.retain(|row| {
+        row.service.as_ref().is_none_or(|service| service.host.contains(':') || scope.hosts.contains(&service.host))
+    });
     if context.global.output == Output::Text {
         context.print(&render::wal::wal_text(&report, context.width(), context.color()));
     } else {

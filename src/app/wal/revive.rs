@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
-use super::{read, survey};
+use super::{bundle, read, survey};
 use crate::app::context::Context;
 use crate::app::execute::Finished;
 use crate::app::gather::gather;
+use crate::app::memory;
 use crate::app::operate::{millis, plan_and_run};
 use crate::app::scope::{hosts_of, scope};
+use crate::chain::verdict::diagnose;
 use crate::chain::wal::proto::Timestamp;
 use crate::cli::{ConfirmArgs, Output, WalRestoreArgs, WalReviveArgs, WatchArgs};
 use crate::engine::Ended;
@@ -16,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::facts::{Facts, KeyFacts, ServiceFacts};
 use crate::model::inventory::{Chain, Role, ServiceId};
 use crate::model::plan::{Operation, WalContent};
+use crate::model::verdict::ChainState;
 use crate::ops::Request;
 use crate::ops::wal::{Node, Revival, against, told};
 use crate::render::refusal::refusal_text;
@@ -30,11 +33,19 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     let scope = scope(&context.inventory, context.selector(None)?.as_deref())?;
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];
+    let bundled = bundle::load(&args.from, &chain.chain_id)?;
     let facts = all_facts(context, chain, &args.confirm).await;
-    let nodes = read(context, chain, &facts, args.confirm.facts_timeout).await;
+    let known = memory::powers(context, chain, &facts);
+    if diagnose(chain, &context.inventory, &facts, None, &known).state == ChainState::Advancing {
+        return Err(Error::usage(format!("{} advances: there is nothing to revive", chain.chain_id)));
+    }
+    let mut nodes = read(context, chain, &facts, args.confirm.facts_timeout).await;
     let survey = survey(context, chain, &facts).await;
     let on = carrier(context, chain, &facts, args.on.as_deref())?;
-    let running = running(&facts, &nodes);
+    let mut running = running(&facts, &nodes);
+    // Whoever sends a bundle keeps its nodes running.
+    running.extend(bundled.iter().map(|node| node.service.clone()));
+    nodes.extend(bundled);
     let revival = survey
         .revive(&nodes, &running, &on, now(context))
         .map_err(|reason| refused(&reason).hint("look at what there is: fleet wal show"))?;

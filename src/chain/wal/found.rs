@@ -1,5 +1,7 @@
 //! The logs that a node's host has, and their ends.
 
+use serde::{Deserialize, Serialize};
+
 use super::replay::Log;
 use super::tail::Listed;
 
@@ -22,7 +24,8 @@ pub struct Folder {
 }
 
 /// Where a log stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Where its node reads it.
     Live,

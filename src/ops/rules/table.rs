@@ -132,7 +132,7 @@ pub(super) static ALL: &[Rule] = &[
     rule!(
         "possible-fork", Refusal, Always, Elsewhere,
         "a block may be committed elsewhere that the chain could pass over",
-        "wait until the hosts of those who are unknown can be reached",
+        "reach the hosts of those who are unknown, or take their operators' bundles: fleet wal bundle, --from",
         "A signer's state holds its last vote only; earlier votes, and the locks that rest on them, are in the \
          write-ahead logs. Where logs are lost, a block may have been committed by a node that is out of sight, and the \
          others could commit another one in a later round, without any double sign. It is refused unless what is known \
@@ -141,7 +141,7 @@ pub(super) static ALL: &[Rule] = &[
     rule!(
         "wal-strands", Refusal, Always, Elsewhere,
         "the chain would not go on with the votes that are left",
-        "bring the hosts back whose votes are missing; look: fleet wal show",
+        "bring the hosts back whose votes are missing, or take their operators' bundles (--from); look: fleet wal show",
         "A signer never signs twice for one height, round and step. Where its vote is lost, it is mute there, and when \
          too many are mute no round comes to an end: the chain stands for good, with every validator online."
     ),

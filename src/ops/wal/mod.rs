@@ -1,10 +1,12 @@
 //! Write-ahead logs: what a chain's logs tell, and the stages that set one or put one back.
 
+mod bundle;
 mod revive;
 mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::Bundle;
 pub use revive::{Revival, against, told};
 pub use survey::{Node, Survey};
 

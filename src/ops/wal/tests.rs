@@ -124,3 +124,43 @@ fn a_revival_of_another_height_than_the_validators_is_none() {
     assert!(survey.revive(&nodes(live), &running(), &id("sentry-1"), TIME).is_err());
     assert_eq!(survey.report(&nodes(live)).notes.len(), 1);
 }
+
+#[test]
+fn a_bundle_gives_another_operator_what_the_nodes_have() {
+    let ours = nodes(live);
+    let text = serde_json::to_string(&Bundle::new("corpus-halted", "ana@laptop", &ours[..3])).unwrap();
+    assert!(!text.contains("priv_key"));
+    let bundle = Bundle::parse(&text, "corpus-halted").unwrap();
+    assert_eq!(bundle.len(), 3);
+    let theirs = bundle.nodes().unwrap();
+    assert_eq!(theirs[0].service.to_string(), "ana@laptop:val-1");
+    for (node, original) in theirs.iter().zip(&ours) {
+        assert_eq!((&node.address, &node.logs), (&original.address, &original.logs));
+    }
+    // Without them it can't be done, with them it can.
+    let mut few = nodes(|_| Vec::new());
+    few.drain(..3);
+    assert!(rules_of(&few, &[]).contains(&"wal-strands".into()));
+    let mut running = running();
+    running.extend(theirs.iter().map(|node| node.service.clone()));
+    few.extend(theirs);
+    let revival = survey().revive(&few, &running, &id("sentry-1"), TIME).unwrap();
+    assert!(against(&revival, &[]).is_empty());
+}
+
+#[test]
+fn what_is_no_bundle_of_this_chain_is_said() {
+    let good = serde_json::to_string(&Bundle::new("corpus-halted", "ana@laptop", &nodes(live))).unwrap();
+    let table = [
+        ("{}".to_owned(), "not a bundle of fleet"),
+        (good[..good.len() / 2].to_owned(), "not a bundle of fleet"),
+        (good.replacen("\"format\":1", "\"format\":2", 1), "a bundle of format 2"),
+        (good.replacen("corpus-halted", "other-1", 1), "a bundle of chain other-1"),
+    ];
+    for (text, reason) in table {
+        let error = Bundle::parse(&text, "corpus-halted").unwrap_err();
+        assert!(error.starts_with(reason), "{error}");
+    }
+    let torn = good.replacen("\"end\":\"", "\"end\":\"!", 1);
+    assert!(Bundle::parse(&torn, "corpus-halted").unwrap().nodes().is_err());
+}
