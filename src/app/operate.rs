@@ -199,7 +199,11 @@ async fn confirm_and_run(
         open_leases(context, &plan);
         let other = (!silent.is_empty()).then(|| ops::without(&plan, &silent, "can't be armed"));
         let other = other.filter(|other| !other.targets.is_empty());
-        match context.confirmed(&plan, other.as_ref(), confirm)? {
+        let choice = context.confirmed(&plan, other.as_ref(), confirm);
+        if !matches!(choice, Ok(Choice::Go | Choice::GoWithout)) {
+            context.links.close_ahead().await;
+        }
+        match choice? {
             Choice::Go => {}
             Choice::GoWithout => plan = other.unwrap_or(plan),
             Choice::Leave => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::engine::{Claim, Fault, Fence, Transport};
+use crate::engine::{Claim, Fault, FaultKind, Fence, Transport};
 
 /// How long a lease holds without renewal.
 pub(super) const TTL: Duration = Duration::from_secs(60);
@@ -28,8 +28,7 @@ pub(super) async fn take_in_turn(
 ) -> Vec<(String, Result<super::Grant, Fault>)> {
     let (first, others) = hosts.split_at(hosts.len().min(1));
     let mut taken = take_all(transport, first, claim).await;
-    let held =
-        |(_, result): &(_, Result<_, Fault>)| matches!(result, Err(Fault { kind: super::FaultKind::Locked(_), .. }));
+    let held = |(_, result): &(_, Result<_, Fault>)| matches!(result, Err(Fault { kind: FaultKind::Locked(_), .. }));
     if !taken.iter().any(held) {
         taken.extend(take_all(transport, others, claim).await);
     }
@@ -40,7 +39,12 @@ pub(super) async fn take_in_turn(
 pub(super) async fn release_all(transport: &dyn Transport, run: &str, epochs: &BTreeMap<String, u64>) -> Vec<String> {
     let attempts = epochs.iter().map(|(host, epoch)| async move {
         let fence = Fence { run: run.to_owned(), epoch: *epoch };
-        (host.clone(), transport.unlock(host, &fence).await)
+        // A link may have died since; to give back twice does no harm.
+        let given = match transport.unlock(host, &fence).await {
+            Err(Fault { kind: FaultKind::Link, .. }) => transport.unlock(host, &fence).await,
+            other => other,
+        };
+        (host.clone(), given)
     });
     join_all(attempts).await.into_iter().filter_map(|(host, result)| result.err().map(|_| host)).collect()
 }

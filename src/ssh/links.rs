@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
+use futures::future::{BoxFuture, Shared, join_all};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -36,6 +36,8 @@ const ASKING: usize = 8;
 const DEPTH: usize = 8;
 /// How long a jump host is waited for, its passphrase prompts included.
 const JUMP: Duration = Duration::from_secs(180);
+/// How long connections that nobody needs any more may take to be given up.
+const CLOSE: Duration = Duration::from_secs(2);
 /// Channel windows, in bytes: for control, and for bulk transfers over a long way.
 const WINDOW: u32 = 2 << 20;
 const BULK_WINDOW: u32 = 32 << 20;
@@ -135,6 +137,14 @@ impl Links {
     pub fn open_ahead(&self, host: &str) {
         let task = tokio::spawn(Arc::clone(&self.0).open(Node::Host(host.to_owned()), Flow::Drained, 0));
         self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), task);
+    }
+
+    /// Gives up what [`Links::open_ahead`] began and nobody asked for, so that no key exchange is under way when the
+    /// process ends.
+    pub async fn close_ahead(&self) {
+        let ahead = std::mem::take(&mut *self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner));
+        ahead.values().for_each(JoinHandle::abort);
+        let _ = tokio::time::timeout(CLOSE, join_all(ahead.into_values())).await;
     }
 
     /// A connection to `host` that is its own all the way, where a slow reader slows the sender down: for one bulk

@@ -10,7 +10,7 @@ use fleet::sim::{Layout, Sim};
 /// The program under test.
 pub const FLEET: &str = env!("CARGO_BIN_EXE_fleet");
 /// Its bound; far above what anything here takes.
-const BOUND: Duration = Duration::from_secs(120);
+pub const BOUND: Duration = Duration::from_secs(120);
 
 /// A private home and an inventory.
 pub struct Fleet {

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use super::fleet::{FLEET, Fleet, eventually};
+use super::fleet::{BOUND, FLEET, Fleet, eventually};
 
 /// A command on a terminal.
 pub struct Terminal {
@@ -62,7 +62,12 @@ impl Terminal {
     /// Waits for its end: exit code, and all that it showed.
     pub fn end(self) -> (i32, String) {
         let Self { mut child, stdin, shown, reader } = self;
-        eventually("its end", || reader.is_finished());
+        let screen = || plain(&String::from_utf8_lossy(&shown.lock().unwrap()));
+        let begun = std::time::Instant::now();
+        while !reader.is_finished() {
+            assert!(begun.elapsed() < BOUND, "it doesn't end; it shows\n{}", screen());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         let code = child.wait().unwrap().code().unwrap();
         drop(stdin); // an earlier end of the input would be typed into the terminal
         let bytes = shown.lock().unwrap().clone();

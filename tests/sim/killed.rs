@@ -40,7 +40,10 @@ fn kill_after(rig: &Rig, prefix: usize) {
     while recorded() < prefix && run.child.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    run.signal(Signal::KILL);
+    // It may have had fewer events this time and be over.
+    if run.child.try_wait().unwrap().is_none() {
+        run.signal(Signal::KILL);
+    }
     let killed = run.wait();
     let context = format!("killed after event {prefix}: {:?}", rig.events().last());
     if killed.code.is_none() {
