@@ -39,10 +39,10 @@ pub(super) async fn take_in_turn(
 pub(super) async fn release_all(transport: &dyn Transport, run: &str, epochs: &BTreeMap<String, u64>) -> Vec<String> {
     let attempts = epochs.iter().map(|(host, epoch)| async move {
         let fence = Fence { run: run.to_owned(), epoch: *epoch };
-        // A link may have died since; to give back twice does no harm.
+        // A link may have died since, or the answer broken off; to give back twice does no harm.
         let given = match transport.unlock(host, &fence).await {
-            Err(Fault { kind: FaultKind::Link, .. }) => transport.unlock(host, &fence).await,
-            other => other,
+            Err(_) => transport.unlock(host, &fence).await,
+            given => given,
         };
         (host.clone(), given)
     });
