@@ -10,7 +10,7 @@ use crate::app::execute::{self, Begin, Finished};
 use crate::app::gather::gather;
 use crate::app::scope::{Scope, hosts_of, scope};
 use crate::app::when::future_ms;
-use crate::app::{memory, signals};
+use crate::app::{memory, signals, watch};
 use crate::chain::signer::committed;
 use crate::chain::verdict::diagnose;
 use crate::cli::{ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WatchArgs};
@@ -185,7 +185,7 @@ fn statuses<'a>(chain: &'a Chain, facts: &'a Facts) -> impl Iterator<Item = &'a 
 
 async fn confirm_and_run(
     context: &Context,
-    (confirm, watch): (&ConfirmArgs, Option<&WatchArgs>),
+    (confirm, watched): (&ConfirmArgs, Option<&WatchArgs>),
     planned: Planned,
     baseline: u64,
 ) -> Result<Option<Finished>> {
@@ -214,13 +214,13 @@ async fn confirm_and_run(
         let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
         let begin = Begin::new(context, &plan, baseline, confirm.reason.as_deref())?;
         let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;
-        match (&finished.ended, watch) {
+        match (&finished.ended, watched) {
             (Ended::NotArmed(missing), _) if context.is_interactive(confirm) => {
                 remarks.clear();
                 silent = missing.iter().map(|one| one.service.clone()).collect();
             }
             (Ended::Done, Some(args)) => {
-                crate::app::watch::watch(context, &plan, args.blocks, interrupt).await;
+                watch::watch(context, &plan, args.blocks, interrupt).await;
                 return Ok(Some(finished));
             }
             _ => return Ok(Some(finished)),

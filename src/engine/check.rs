@@ -110,12 +110,22 @@ pub(super) async fn rpc_body(prober: &dyn Prober, target: &Target, query: RpcQue
 
 /// The whole validator set that a node reports, page by page.
 pub async fn validators(prober: &dyn Prober, host: &str, address: &str) -> Option<ValidatorSet> {
+    validator_pages(prober, host, address, rpc::validators).await
+}
+
+/// The pages of `/validators`, read until `whole` makes something of them.
+pub(super) async fn validator_pages<T>(
+    prober: &dyn Prober,
+    host: &str,
+    address: &str,
+    whole: impl Fn(&[Vec<u8>]) -> Result<T, String>,
+) -> Option<T> {
     let mut pages = Vec::new();
     for page in 1..=PAGES {
         let probe = Probe::Rpc { address: address.to_owned(), query: RpcQuery::Validators(page) };
         let Ok(Answer::Body(body)) = prober.probe(host, &probe).await else { return None };
         pages.push(body);
-        if let Ok(set) = rpc::validators(&pages) {
+        if let Ok(set) = whole(&pages) {
             return Some(set);
         }
     }

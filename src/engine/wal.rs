@@ -4,13 +4,11 @@ use crate::chain::rpc;
 use crate::chain::wal::found::{Folder, Found, NodeLogs, Place};
 use crate::chain::wal::tail::{Group, Step, Window};
 use crate::chain::wal::validators::Validators;
-use crate::engine::check::wrong_answer;
-use crate::engine::{Answer, Fault, Probe, Prober, RpcQuery};
+use crate::engine::check::{validator_pages, wrong_answer};
+use crate::engine::{Answer, Fault, Probe, Prober};
 
 /// The most of one log that is read, bytes.
 const LIMIT: u64 = 16 << 20;
-/// The most pages of 100 validators that are read.
-const PAGES: u32 = 20;
 
 /// Reads a node's logs and its signer's state. `wal_file` is the head of its log, `state_file` is empty where there is no
 /// local signer.
@@ -54,14 +52,5 @@ async fn find(prober: &dyn Prober, host: &str, folder: &Folder, head: &str, plac
 
 /// The validator set of the height in progress with its keys, as a node's RPC tells it, and which height that is.
 pub async fn voters(prober: &dyn Prober, host: &str, address: &str, chain_id: &str) -> Option<(u64, Validators)> {
-    let mut pages = Vec::new();
-    for page in 1..=PAGES {
-        let probe = Probe::Rpc { address: address.to_owned(), query: RpcQuery::Validators(page) };
-        let Ok(Answer::Body(body)) = prober.probe(host, &probe).await else { return None };
-        pages.push(body);
-        if let Ok(voters) = rpc::voters(&pages, chain_id) {
-            return Some(voters);
-        }
-    }
-    None
+    validator_pages(prober, host, address, |pages| rpc::voters(pages, chain_id)).await
 }

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::inventory::ServiceId;
 
 mod digest;
+mod operation;
 mod power;
 mod wal;
 
 pub use digest::Digest;
+pub use operation::Operation;
 pub use power::{Rung, distinct_power};
 pub use wal::WalContent;
 
@@ -55,35 +57,6 @@ pub struct Plan {
     /// Logs that the plan writes, by the service's display name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub wals: BTreeMap<String, WalContent>,
-}
-
-/// What a plan does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// Stop all at one instant.
-    Halt,
-    /// Start in order of power.
-    Start,
-    /// Stop all at one instant, then start in order of power.
-    CoordinatedRestart,
-    /// Restart one node without power with a log that gives a stranded chain its votes back.
-    ReviveWal,
-    /// Restart nodes with the logs that fleet has set aside.
-    RestoreWal,
-}
-
-impl Operation {
-    /// As the operator reads it.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Halt => "halt",
-            Self::Start => "start",
-            Self::CoordinatedRestart => "coordinated restart",
-            Self::ReviveWal => "revival",
-            Self::RestoreWal => "restoring of write-ahead logs",
-        }
-    }
 }
 
 /// Everything about a service that a step or a probe needs.

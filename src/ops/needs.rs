@@ -1,6 +1,6 @@
 //! What depends on a plan as a whole: how much of each stage must succeed, and what must come from others.
 
-use crate::model::plan::{Finding, Needs, Operation, Order, Plan, Shape, Stage, Task};
+use crate::model::plan::{Finding, Needs, Order, Plan, Shape, Stage, Task};
 use crate::ops::rules;
 
 /// Fills in needs, the order of validators and the findings about power, from what the plan holds.
@@ -58,12 +58,7 @@ fn order_validators(plan: &mut Plan) {
 }
 
 fn needs_others(plan: &Plan) -> Option<Finding> {
-    let goes_on = match plan.operation {
-        Operation::Halt | Operation::ReviveWal | Operation::RestoreWal => true,
-        Operation::Start => plan.advancing,
-        Operation::CoordinatedRestart => false,
-    };
-    let short = plan.power_short().filter(|short| *short > 0 && !goes_on)?;
+    let short = plan.power_short().filter(|short| *short > 0 && plan.operation.brings_blocks(plan.advancing))?;
     let power = &plan.power;
     let text = format!(
         "this plan brings {} of {}, the quorum is {}: {short} must come from others (ours that it leaves alone {}, foreign {})",

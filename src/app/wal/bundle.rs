@@ -3,11 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::read;
+use super::{facts, read};
 use crate::app::context::Context;
 use crate::app::execute::owner;
-use crate::app::gather::gather;
-use crate::app::scope::{hosts_of, scope};
+use crate::app::scope::scope;
 use crate::cli::WalBundleArgs;
 use crate::error::{Error, Result};
 use crate::ops::wal::{Bundle, Node};
@@ -20,8 +19,7 @@ pub async fn bundle(context: &Context, args: &WalBundleArgs) -> Result<u8> {
         return Err(Error::usage(format!("{} is there already", args.file.display())).hint("name another file"));
     }
     let chain = &context.inventory.chains[&scope.chain];
-    let hosts = hosts_of(&context.inventory, &chain.name);
-    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), args.timeout).await;
+    let facts = facts(context, chain, args.timeout).await;
     let mut nodes = read(context, chain, &facts, args.timeout).await;
     nodes.retain(|node| scope.hosts.contains(&node.service.host));
     for node in &nodes {

@@ -25,8 +25,7 @@ pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
     let scope = scope(&context.inventory, context.selector(args.selector.as_deref())?.as_deref())?;
     let chain = &context.inventory.chains[&scope.chain];
     let bundled = bundle::load(&args.from, &chain.chain_id)?;
-    let hosts = hosts_of(&context.inventory, &chain.name);
-    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), args.timeout).await;
+    let facts = facts(context, chain, args.timeout).await;
     let mut nodes = read(context, chain, &facts, args.timeout).await;
     nodes.extend(bundled);
     let survey = survey(context, chain, &facts).await;
@@ -45,6 +44,12 @@ pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
         (true, true) => 4,
         (true, false) => 0,
     })
+}
+
+/// The facts of every host of the chain.
+pub(super) async fn facts(context: &Context, chain: &Chain, bound: Duration) -> Facts {
+    let hosts = hosts_of(&context.inventory, &chain.name);
+    gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await
 }
 
 /// The logs of every node of the chain.

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
-use super::{bundle, read, survey};
+use super::{bundle, facts, read, survey};
 use crate::app::context::Context;
 use crate::app::execute::Finished;
-use crate::app::gather::gather;
 use crate::app::memory;
 use crate::app::operate::{millis, plan_and_run};
-use crate::app::scope::{hosts_of, scope};
+use crate::app::scope::scope;
 use crate::chain::verdict::diagnose;
 use crate::chain::wal::proto::Timestamp;
 use crate::cli::{ConfirmArgs, Output, WalRestoreArgs, WalReviveArgs, WatchArgs};
@@ -34,7 +33,7 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];
     let bundled = bundle::load(&args.from, &chain.chain_id)?;
-    let facts = all_facts(context, chain, &args.confirm).await;
+    let facts = facts(context, chain, args.confirm.facts_timeout).await;
     let known = memory::powers(context, chain, &facts);
     if diagnose(chain, &context.inventory, &facts, None, &known).state == ChainState::Advancing {
         return Err(Error::usage(format!("{} advances: there is nothing to revive", chain.chain_id)));
@@ -71,7 +70,7 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
 }
 
 async fn put_back(context: &Context, chain: &Chain, on: &ServiceId, args: &WalReviveArgs) -> Result<()> {
-    let facts = all_facts(context, chain, &args.confirm).await;
+    let facts = facts(context, chain, args.confirm.facts_timeout).await;
     let confirm = ConfirmArgs { yes: true, plan_digest: None, ..args.confirm.clone() };
     let hosts = vec![on.host.clone()];
     let request = request(context, Operation::RestoreWal, &chain.name, hosts, &confirm, &args.watch);
@@ -83,7 +82,7 @@ pub async fn restore(context: &Context, args: &WalRestoreArgs) -> Result<u8> {
     let scope = scope(&context.inventory, context.selector(Some(&args.selector))?.as_deref())?;
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];
-    let facts = all_facts(context, chain, &args.confirm).await;
+    let facts = facts(context, chain, args.confirm.facts_timeout).await;
     let signs = |host: &String| {
         let validator = context.inventory.host(host).is_some_and(|host| host.role == Role::Validator);
         validator || facts.services().any(|(service, facts)| service.host == *host && has_key(facts))
@@ -122,11 +121,6 @@ fn request(
         block_timeout_ms: millis(watch.block_timeout),
         wals: BTreeMap::new(),
     }
-}
-
-async fn all_facts(context: &Context, chain: &Chain, confirm: &ConfirmArgs) -> Facts {
-    let hosts = hosts_of(&context.inventory, &chain.name);
-    gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), confirm.facts_timeout).await
 }
 
 /// The node that hands out the messages: one that signs nothing, runs, and stands at the chain's height, for only such a

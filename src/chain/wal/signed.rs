@@ -49,6 +49,15 @@ impl Signed {
         }
     }
 
+    /// Height, round and kind, in the order in which a signer passes them: proposal, prevote, precommit.
+    pub fn place(&self) -> (i64, i32, i32) {
+        let kind = match self {
+            Self::Vote(vote) => vote.r#type,
+            Self::Proposal(_) => 0,
+        };
+        (self.height(), self.round(), kind)
+    }
+
     /// Its height.
     pub fn height(&self) -> i64 {
         match self {

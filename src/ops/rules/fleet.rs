@@ -117,12 +117,8 @@ pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
     let others = votes.online.iter().filter(|(address, _)| !planned.contains(&address.as_str()));
     let others: u64 = others.map(|(_, power)| power).sum();
     let view = scene.power_view();
-    let needs_none = match scene.request.operation {
-        Operation::Halt | Operation::ReviveWal | Operation::RestoreWal => true,
-        Operation::Start => scene.situation.advancing,
-        Operation::CoordinatedRestart => false,
-    };
-    let partial = view.quorum > 0 && view.planned < view.quorum && !needs_none;
+    let brings_blocks = scene.request.operation.brings_blocks(scene.situation.advancing);
+    let partial = view.quorum > 0 && view.planned < view.quorum && brings_blocks;
     let text = format!(
         "power outside this plan that votes now: {others}; with it {} of {}, quorum {}",
         view.planned + others,

@@ -1,7 +1,7 @@
 //! The revival of a stranded chain: every message of the height in progress, given to one node without power, which hands
 //! them to the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::chain::wal::collect::{Collected, Collector, LeftOut, Why};
 use crate::chain::wal::facts;
@@ -10,7 +10,6 @@ use crate::chain::wal::messages::{Case, Replay};
 use crate::chain::wal::proto::Timestamp;
 use crate::chain::wal::record::read;
 use crate::chain::wal::rule::{Decision, Forecast, decide};
-use crate::chain::wal::signed::{Signed, last};
 use crate::chain::wal::validators::{Unproven, Validators};
 use crate::chain::wal::view::View;
 use crate::chain::wal::write::union;
@@ -19,6 +18,7 @@ use crate::model::inventory::ServiceId;
 use crate::model::plan::Finding;
 use crate::model::wal::RevivalReport;
 use crate::ops::rules::finding;
+use crate::ops::wal::survey::last_words;
 use crate::ops::wal::{Node, Survey};
 
 /// A log that revives, and what it is expected to do.
@@ -83,20 +83,6 @@ impl Survey<'_> {
         };
         Ok(Revival { log, decision: decide(&case), collected, height })
     }
-}
-
-/// What each local signer has signed last, by address.
-fn last_words(nodes: &[Node], voters: &Validators) -> BTreeMap<String, Result<Option<Signed>, String>> {
-    let of = |node: &Node| {
-        let address = node.address.clone().filter(|address| voters.index(address).is_some())?;
-        let told = match node.logs.as_ref().map(|logs| &logs.signer) {
-            Ok(Some(Ok(text))) => last(text, &address, voters),
-            Ok(None) => Err("there is no signer's state".into()),
-            Ok(Some(Err(reason))) | Err(reason) => Err(reason.clone()),
-        };
-        Some((address, told))
-    };
-    nodes.iter().filter_map(of).collect()
 }
 
 fn logs(node: &Node) -> impl Iterator<Item = (String, &Found)> {

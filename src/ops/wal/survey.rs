@@ -79,23 +79,16 @@ impl Survey<'_> {
         }
         let mut signed = BTreeMap::new();
         let mut known = BTreeSet::new();
-        for node in nodes {
-            let Some(address) = node.address.as_ref().filter(|address| voters.index(address).is_some()) else {
-                continue;
-            };
-            let told = match node.logs.as_ref().map(|logs| &logs.signer) {
-                Ok(Some(Ok(text))) => last(text, address, voters),
-                Ok(None) => Err("there is no signer's state".into()),
-                Ok(Some(Err(reason))) | Err(reason) => Err(reason.clone()),
-            };
+        for (address, told) in last_words(nodes, voters) {
             match told {
                 Ok(message) => {
                     known.insert(address.clone());
                     let of_height = |one: &Signed| u64::try_from(one.height()).ok() == height;
-                    signed.extend(message.filter(of_height).map(|message| (address.clone(), message)));
+                    signed.extend(message.filter(of_height).map(|message| (address, message)));
                 }
                 Err(reason) => {
-                    report.notes.push(format!("{}: what it has signed last isn't known: {reason}", node.service));
+                    let name = name_of(nodes, &address);
+                    report.notes.push(format!("{name}: what it has signed last isn't known: {reason}"));
                 }
             }
         }
@@ -148,6 +141,25 @@ impl Survey<'_> {
         let mute = signed.iter().filter(|(_, one)| !replayed.contains(one.signature()));
         report.mute = mute.map(|(address, _)| name_of(nodes, address)).collect();
     }
+}
+
+/// What each local signer has signed last, by address. Of several tellings, as of a host and of a bundle made before, the
+/// latest counts: a signer never goes back.
+pub(super) fn last_words(nodes: &[Node], voters: &Validators) -> BTreeMap<String, Result<Option<Signed>, String>> {
+    let mut words: BTreeMap<String, Result<Option<Signed>, String>> = BTreeMap::new();
+    for node in nodes {
+        let Some(address) = node.address.as_ref().filter(|address| voters.index(address).is_some()) else { continue };
+        let told = match node.logs.as_ref().map(|logs| &logs.signer) {
+            Ok(Some(Ok(text))) => last(text, address, voters),
+            Ok(None) => Err("there is no signer's state".into()),
+            Ok(Some(Err(reason))) | Err(reason) => Err(reason.clone()),
+        };
+        let at = |told: &Result<Option<Signed>, String>| told.as_ref().ok().map(|one| one.as_ref().map(Signed::place));
+        if words.get(address).is_none_or(|before| at(&told) > at(before)) {
+            words.insert(address.clone(), told);
+        }
+    }
+    words
 }
 
 /// A validator's service, or its address where it has none here.

@@ -164,3 +164,23 @@ fn what_is_no_bundle_of_this_chain_is_said() {
     let torn = good.replacen("\"end\":\"", "\"end\":\"!", 1);
     assert!(Bundle::parse(&torn, "corpus-halted").unwrap().nodes().is_err());
 }
+
+#[test]
+fn of_two_tellings_of_a_signer_the_later_counts() {
+    let ours = nodes(live);
+    let mut stale = nodes(live);
+    for node in &mut stale {
+        let Ok(logs) = &mut node.logs else { continue };
+        // A state before any signature, as of a bundle made long ago.
+        logs.signer = Some(Ok(r#"{"height":"0","round":0,"step":0}"#.into()));
+    }
+    let expected = report(&ours).spoken;
+    let both =
+        |first: Vec<Node>, second: Vec<Node>| report(&first.into_iter().chain(second).collect::<Vec<_>>()).spoken;
+    assert_eq!(both(nodes(live), stale), expected);
+    let mut silent = nodes(live);
+    for node in &mut silent {
+        node.logs = Err("no answer in 5 s".into());
+    }
+    assert_eq!(both(silent, ours), expected);
+}
