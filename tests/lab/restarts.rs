@@ -123,7 +123,8 @@ fn the_order_of_starts_follows_the_chain_and_not_the_genesis() {
 fn first_validator(plan: &Value) -> String {
     let stages = plan["plan"]["stages"].as_array().unwrap();
     let stage = stages.iter().find(|stage| stage["name"] == "nodes").unwrap();
-    stage["tasks"][0]["service"]["host"].as_str().unwrap().to_owned()
+    let mut hosts = stage["tasks"].as_array().unwrap().iter().map(|task| task["service"]["host"].as_str().unwrap());
+    hosts.find(|host| host.starts_with("val-")).unwrap().to_owned()
 }
 
 #[test]
