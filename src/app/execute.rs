@@ -1,6 +1,6 @@
 //! One run of the engine, with journal and screen.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -75,6 +75,7 @@ pub async fn run(
         clock: Arc::new(SystemClock),
         interrupt,
         baseline: begin.baseline,
+        made: OnceLock::new(),
     };
     let ended = run.execute().await;
     let (kind, summary, next) = words(plan, &run_id, &ended, &log.state());
@@ -134,6 +135,11 @@ fn starts_anything(plan: &Plan, state: &RunState) -> bool {
 /// A run that has what it needs may still have left something undone.
 fn finished(plan: &Plan, state: &RunState) -> (Option<Kind>, String, Option<String>) {
     let undone = undone(plan, state);
+    if let (Some((false, why)), true) = (&state.decided, undone.is_empty()) {
+        let summary =
+            format!("{}, with the WALs as they were: clearing is refused: {}", done(plan, state), why.join("; "));
+        return (Some(Kind::Refused), summary, Some("look at what there is: fleet wal show".into()));
+    }
     if undone.is_empty() {
         return (None, done(plan, state), None);
     }

@@ -114,6 +114,7 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
         Command::Unlock(args) => lock::unlock(context, &args).await,
         Command::Wal { command } => match command {
             WalCommand::Show(args) => wal::show(context, &args).await,
+            WalCommand::Clear(args) => operate::clear(context, &args).await,
             WalCommand::Bundle(args) => wal::bundle::bundle(context, &args).await,
             WalCommand::Revive(args) => wal::revive::revive(context, &args).await,
             WalCommand::Restore(args) => wal::revive::restore(context, &args).await,

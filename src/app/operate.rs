@@ -9,11 +9,12 @@ use crate::app::context::Context;
 use crate::app::execute::{self, Begin, Finished};
 use crate::app::gather::gather;
 use crate::app::scope::{Scope, hosts_of, scope};
+use crate::app::wal::bundle;
 use crate::app::when::future_ms;
 use crate::app::{memory, signals, watch};
 use crate::chain::signer::committed;
 use crate::chain::verdict::diagnose;
-use crate::cli::{ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WatchArgs};
+use crate::cli::{ClearArgs, ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WalClearArgs, WatchArgs};
 use crate::engine::Ended;
 use crate::error::{Error, Kind, Result};
 use crate::model::facts::{Facts, NodeStatus};
@@ -21,7 +22,7 @@ use crate::model::inventory::{Chain, Inventory, ServiceId};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
 use crate::model::verdict::{Cause, ChainState};
-use crate::ops::{self, Planned, Request, Situation};
+use crate::ops::{self, Clear, Planned, Request, Situation};
 use crate::render::refusal::refusal_text;
 
 /// What the operator asked for, whatever the verb.
@@ -32,6 +33,8 @@ pub struct Asked<'a> {
     stop: StopArgs,
     watch: Option<&'a WatchArgs>,
     confirm: &'a ConfirmArgs,
+    /// Whose logs to clear, and how.
+    clear: Option<(&'a str, &'a ClearArgs)>,
 }
 
 /// `fleet halt`
@@ -43,6 +46,7 @@ pub async fn halt(context: &Context, args: &HaltArgs) -> Result<u8> {
         stop: args.stop.clone(),
         watch: None,
         confirm: &args.confirm,
+        clear: None,
     };
     operate(context, &asked).await
 }
@@ -56,6 +60,7 @@ pub async fn start(context: &Context, args: &StartArgs) -> Result<u8> {
         stop: StopArgs { stop_timeout: Duration::from_secs(90), ..StopArgs::default() },
         watch: Some(&args.watch),
         confirm: &args.confirm,
+        clear: None,
     };
     operate(context, &asked).await
 }
@@ -73,6 +78,11 @@ pub async fn restart(context: &Context, args: &RestartArgs) -> Result<u8> {
                  its signature before the next",
             ));
     }
+    if args.clear_wal.is_none() && (args.clear.drop_records || !args.clear.from.is_empty()) {
+        return Err(
+            Error::usage("--drop-records and --from are for clearing logs").hint("say whose: --clear-wal val-3")
+        );
+    }
     let asked = Asked {
         operation: Operation::CoordinatedRestart,
         selector: args.selector.as_deref(),
@@ -80,6 +90,21 @@ pub async fn restart(context: &Context, args: &RestartArgs) -> Result<u8> {
         stop: args.stop.clone(),
         watch: Some(&args.watch),
         confirm: &args.confirm,
+        clear: args.clear_wal.as_deref().map(|selector| (selector, &args.clear)),
+    };
+    operate(context, &asked).await
+}
+
+/// `fleet wal clear`: a restart of these nodes with their logs cleared.
+pub async fn clear(context: &Context, args: &WalClearArgs) -> Result<u8> {
+    let asked = Asked {
+        operation: Operation::CoordinatedRestart,
+        selector: Some(&args.selector),
+        start_at: None,
+        stop: args.stop.clone(),
+        watch: Some(&args.watch),
+        confirm: &args.confirm,
+        clear: Some((&args.selector, &args.clear)),
     };
     operate(context, &asked).await
 }
@@ -136,7 +161,19 @@ fn request(context: &Context, asked: &Asked<'_>, scope: &Scope) -> Result<Reques
         accept: asked.confirm.accept.clone(),
         block_timeout_ms: asked.watch.map_or(0, |watch| millis(watch.block_timeout)),
         wals: BTreeMap::new(),
+        clear: asked.clear.map(|asked| clear_of(context, asked, scope)).transpose()?,
     })
+}
+
+/// Whose logs are cleared: of nodes that the operation stops and starts.
+fn clear_of(context: &Context, (selector, args): (&str, &ClearArgs), scope: &Scope) -> Result<Clear> {
+    let hosts = self::scope(&context.inventory, Some(selector))?.hosts;
+    if let Some(host) = hosts.iter().find(|host| !scope.hosts.contains(host)) {
+        return Err(Error::usage(format!("--clear-wal '{selector}' names {host}, which isn't restarted"))
+            .hint("restart it as well, or leave it out"));
+    }
+    let bundles = bundle::texts(&args.from, &context.inventory.chains[&scope.chain].chain_id)?;
+    Ok(Clear { hosts, drop_records: args.drop_records, bundles })
 }
 
 /// Whole ms.

@@ -39,6 +39,19 @@ Examples:
   fleet wal show 'val-[1-3]'
   fleet wal show -o json | jq '.mute'";
 
+/// `fleet wal clear`
+pub const WAL_CLEAR: &str = "\
+It stops the nodes, reads every log of the chain and each signer's state, and
+decides: the short log must neither strand the chain nor fork it. If it might,
+the nodes start with the logs they have (exit 3). The old log is set aside as
+cs.wal.fleet-RUN beside it. A node hardly ever needs this: it repairs a damaged
+log by itself; clear one whose node can't start with it. For a restart of all
+nodes with some cleared: fleet restart --coordinated --clear-wal SELECTOR.
+
+Examples:
+  fleet wal clear val-3
+  fleet wal clear val-3 --dry-run";
+
 /// `fleet wal bundle`
 pub const WAL_BUNDLE: &str = "\
 Reads only. A bundle has the end of each log, and what each signer has signed
@@ -111,6 +124,7 @@ Examples:
   fleet restart --coordinated --plan-digest 7f3c-19ab
   fleet restart --coordinated --at 2026-02-08T14:00:00Z \\
     --start-at 2026-02-08T14:02:00Z
+  fleet restart --coordinated --clear-wal val-3
 First Ctrl-C: goes on until what was stopped is started again. Second: leaves at
 once; then fleet resume.";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfirmArgs, WatchArgs, duration, examples};
+use super::{ConfirmArgs, StopArgs, WatchArgs, duration, examples};
 
 /// `fleet wal`
 #[derive(Debug, Clone, Subcommand)]
@@ -13,6 +13,9 @@ pub enum WalCommand {
     /// Show each node's logs, what they would give back, and which validators could not vote again
     #[command(after_help = examples::WAL_SHOW)]
     Show(WalShowArgs),
+    /// Restart nodes with the shortest log that forgets nothing signed, if that can't harm the chain
+    #[command(after_help = examples::WAL_CLEAR)]
+    Clear(WalClearArgs),
     /// Bring back a chain that stands because validators' votes were lost with their logs
     #[command(after_help = examples::WAL_REVIVE)]
     Revive(WalReviveArgs),
@@ -22,6 +25,36 @@ pub enum WalCommand {
     /// Restart nodes with the logs that fleet has set aside
     #[command(after_help = examples::WAL_RESTORE)]
     Restore(WalRestoreArgs),
+}
+
+/// How logs are cleared.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClearArgs {
+    /// Leave the records of the height in progress out of the new log, too: only the signer's last vote stays
+    #[arg(long)]
+    pub drop_records: bool,
+    /// Bundles of other operators who clear as well, by `fleet wal bundle`
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub from: Vec<PathBuf>,
+}
+
+/// `fleet wal clear`
+#[derive(Debug, Clone, Args)]
+pub struct WalClearArgs {
+    /// Whose logs
+    pub selector: String,
+    /// How to clear.
+    #[command(flatten)]
+    pub clear: ClearArgs,
+    /// How to stop.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// How to watch.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+    /// How to confirm.
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 /// `fleet wal bundle`

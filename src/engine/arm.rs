@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::engine::run::{Ended, Missing, Run};
 use crate::engine::{Armed, ClockSample, Fault, Fence, Order};
 use crate::model::event::What;
-use crate::model::plan::{Action, Instant, Step, Target, Task};
+use crate::model::plan::{Action, Instant, Step, Target, Task, WalContent};
 
 /// How long one host may take to be armed.
 const ARM: Duration = Duration::from_secs(20);
@@ -93,6 +93,11 @@ pub(super) fn order(run: &Run, stage: usize, step_index: usize, target: &Target,
         expect: step.expect,
         target: target.clone(),
         timeout_ms: step.timeout_ms,
-        wal: (step.action == Action::SetWal).then(|| run.plan.wals.get(&target.service.to_string()).cloned()).flatten(),
+        wal: (step.action == Action::SetWal).then(|| log_of(run, &target.service.to_string())).flatten(),
     }
+}
+
+/// The log to write for a service: one that was decided on, or the plan's.
+fn log_of(run: &Run, service: &str) -> Option<WalContent> {
+    run.made.get().and_then(|made| made.get(service)).or_else(|| run.plan.wals.get(service)).cloned()
 }

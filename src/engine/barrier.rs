@@ -10,7 +10,7 @@ use crate::chain::signer::committed;
 use crate::engine::arm::{Ready, arm_all};
 use crate::engine::check;
 use crate::engine::run::{Ended, Interrupt, Missing, Run};
-use crate::engine::{Fault, Observation, Receipt, RpcQuery, holds};
+use crate::engine::{Fault, Observation, Receipt, RpcQuery, decide, holds};
 use crate::model::event::{Outcome, StopTime, What};
 use crate::model::facts::SignerFacts;
 use crate::model::plan::{Check, Instant, Shape, Stage, Target, Task};
@@ -92,6 +92,7 @@ async fn wait_for_instant(run: &Run, instant: &Instant, ready: &mut [Ready]) -> 
         biased;
         signal = interrupted(&mut interrupt) => Err(Ended::Interrupted(signal, "nothing was changed".into())),
         firing = async {
+            decide::ask_validators(run).await;
             match instant {
                 Instant::Now => Ok(soon(run, ready, None, None)),
                 Instant::At { unix_ms } => wait_until(run, *unix_ms, ready).await,
@@ -117,11 +118,19 @@ fn largest_rtt(ready: &[Ready]) -> f64 {
 async fn wait_until(run: &Run, unix_ms: i64, ready: &mut [Ready]) -> Result<Firing, Ended> {
     /// How long before the instant the hosts get it.
     const AHEAD_MS: i64 = 1_500;
+    /// How long before that the validators are asked for once more: they may have changed while all waited.
+    const LAST_MS: i64 = 8_000;
+    let mut asked = false;
     loop {
         let left_ms = unix_ms - run.clock.unix_ms() - AHEAD_MS;
         let Ok(left) = u64::try_from(left_ms) else { break };
         if left == 0 {
             break;
+        }
+        if left_ms < LAST_MS && !asked {
+            asked = true;
+            decide::ask_validators(run).await;
+            continue;
         }
         run.emit(What::Waiting { text: format!("armed; the agreed time is in {} s", left_ms / 1000 + 1) });
         sleep(Duration::from_millis(left).min(PING)).await;

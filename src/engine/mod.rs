@@ -6,6 +6,7 @@
 mod arm;
 mod barrier;
 mod check;
+mod decide;
 mod locks;
 mod log;
 mod run;

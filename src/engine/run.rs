@@ -1,15 +1,15 @@
 //! One run: locks, stages in order, the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
 use crate::engine::locks::Background;
-use crate::engine::{Claim, Clock, FaultKind, Log, Transport, barrier, locks, stage};
+use crate::engine::{Claim, Clock, FaultKind, Log, Transport, barrier, decide, locks, stage};
 use crate::model::event::{RunState, What};
 use crate::model::inventory::ServiceId;
-use crate::model::plan::{Operation, Plan, Shape, Stage, Task};
+use crate::model::plan::{Operation, Plan, Shape, Stage, Task, WalContent};
 
 /// How urgently the operator wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -50,6 +50,8 @@ pub struct Run {
     pub interrupt: watch::Receiver<Interrupt>,
     /// The greatest height known before the run; 0 when none is.
     pub baseline: u64,
+    /// The logs that a decide stage has made, by the service's display name.
+    pub made: OnceLock<BTreeMap<String, WalContent>>,
 }
 
 /// A service that can't be armed.
@@ -103,6 +105,7 @@ impl Run {
             self.emit(What::StageStarted { stage: index, name: stage.name.clone() });
             let outcome = match stage.shape {
                 Shape::Barrier(_) => barrier::run(self, index, &stage).await,
+                Shape::Decide => decide::run(self, index, &stage).await,
                 Shape::Parallel | Shape::Ranked(_) => stage::run(self, index, &stage).await,
             };
             if let Err(ended) = outcome {

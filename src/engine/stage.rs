@@ -227,12 +227,15 @@ async fn carry_out_step(
     if resumed && matches!(timeout_at(until, look(run, target, step)).await, Ok(Ok(check::Look::Holds { .. }))) {
         return Outcome::Skipped;
     }
+    let order = order(run, index, number, target, step);
+    if step.action == Action::SetWal && order.wal.is_none() {
+        return Outcome::Failed { reason: "there is no log for it; it keeps its own".into() };
+    }
     let service = target.service.clone();
     if let Err(reason) = run.intend(What::StepStarted { stage: index, service, step: number }) {
         // What was stopped must come back even when the disk is full: say so and go on.
         run.emit(What::Remark { text: reason });
     }
-    let order = order(run, index, number, target, step);
     match timeout_at(until, run.transport.act(&order, turn)).await {
         Ok(Ok(receipt)) => match (receipt.refusal, holds(step.verify, &receipt.seen)) {
             // What an earlier fleet had sent took effect after the look.

@@ -54,3 +54,15 @@ async fn find(prober: &dyn Prober, host: &str, folder: &Folder, head: &str, plac
 pub async fn voters(prober: &dyn Prober, host: &str, address: &str, chain_id: &str) -> Option<(u64, Validators)> {
     validator_pages(prober, host, address, |pages| rpc::voters(pages, chain_id)).await
 }
+
+/// As [`voters`], but the answers as they are.
+pub(super) async fn voter_pages(
+    prober: &dyn Prober,
+    host: &str,
+    address: &str,
+    chain_id: &str,
+) -> Option<(u64, Vec<String>)> {
+    let text = |pages: &[Vec<u8>]| pages.iter().map(|page| String::from_utf8_lossy(page).into_owned()).collect();
+    let whole = |pages: &[Vec<u8>]| rpc::voters(pages, chain_id).map(|(height, _)| (height, text(pages)));
+    validator_pages(prober, host, address, whole).await
+}

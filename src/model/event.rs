@@ -135,6 +135,20 @@ pub enum What {
         /// Where it comes from.
         source: String,
     },
+    /// The validators as a node told them before the stop.
+    Validators {
+        /// The answers of its RPC's `/validators`, page by page.
+        pages: Vec<String>,
+    },
+    /// A decide stage has taken its branch.
+    Decided {
+        /// Its index.
+        stage: usize,
+        /// Whether its tasks are carried out.
+        carried_out: bool,
+        /// What was found, one line each.
+        text: Vec<String>,
+    },
     /// A block was seen.
     Block {
         /// On which service.
@@ -247,6 +261,10 @@ pub struct RunState {
     pub fired_ms: Option<i64>,
     /// By (stage, service's display name, step): `None` while under way.
     pub steps: BTreeMap<(usize, String, usize), Option<Outcome>>,
+    /// The validators as a node told them last: RPC answers.
+    pub validators: Vec<String>,
+    /// The branch that a decide stage has taken, and why: whether its tasks are carried out.
+    pub decided: Option<(bool, Vec<String>)>,
     /// Services the run goes on without.
     pub left_out: Vec<ServiceId>,
     /// First block above the baseline: height and Unix ms.
@@ -284,6 +302,8 @@ impl RunState {
             What::Firing { instant_ms, .. } => {
                 self.fired_ms.get_or_insert(*instant_ms);
             }
+            What::Validators { pages } => self.validators.clone_from(pages),
+            What::Decided { carried_out, text, .. } => self.decided = Some((*carried_out, text.clone())),
             What::StepStarted { stage, service, step } => {
                 self.steps.insert((*stage, service.to_string(), *step), None);
             }

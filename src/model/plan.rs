@@ -17,7 +17,7 @@ mod wal;
 pub use digest::Digest;
 pub use operation::Operation;
 pub use power::{Rung, distinct_power};
-pub use wal::WalContent;
+pub use wal::{Clearing, Replaces, WalContent};
 
 /// The format number written into plans; another one is refused.
 pub const FORMAT: u32 = 1;
@@ -57,6 +57,9 @@ pub struct Plan {
     /// Logs that the plan writes, by the service's display name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub wals: BTreeMap<String, WalContent>,
+    /// The clearing of logs, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearing: Option<Clearing>,
 }
 
 /// Everything about a service that a step or a probe needs.
@@ -132,6 +135,9 @@ pub enum Shape {
     Barrier(Instant),
     /// All at once.
     Parallel,
+    /// Every log is read, and the rule decides whether all tasks are carried out, at once, or none. Either way the run
+    /// goes on: the two branches of the plan.
+    Decide,
     /// One after the other, each as soon as the one before is under way.
     Ranked(Order),
 }

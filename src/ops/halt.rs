@@ -35,7 +35,8 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         ..barrier.clone()
     };
     // Where a restart's first start is that of all nodes in one stage, that stage proves it as well.
-    let at_start = scene.request.start_at_ms.is_none() && needed.is_empty() && scene.power_view().total > 0;
+    let bare = scene.request.start_at_ms.is_none() && scene.request.clear.is_none() && needed.is_empty();
+    let at_start = bare && scene.power_view().total > 0;
     let proven: Vec<&Member<'_>> = match (halt, at_start) {
         (true, _) => nodes.into_iter().chain(needed).collect(),
         (false, false) => nodes,

@@ -11,7 +11,7 @@ mod start;
 pub mod wal;
 mod without;
 
-pub use request::{Planned, Refusal, Request, Situation};
+pub use request::{Clear, Planned, Refusal, Request, Situation};
 pub use without::without;
 
 use crate::model::plan::{Agreement, AllowMissing, FORMAT, Operation, Plan, Stage};
@@ -49,6 +49,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         agreement: agreement(scene),
         block_time_ms: u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX),
         wals: scene.request.wals.clone(),
+        clearing: wal::clearing(scene),
         advancing: scene.situation.advancing,
     };
     needs::settle(&mut plan);
@@ -59,7 +60,7 @@ fn stages(scene: &Scene<'_>) -> Vec<Stage> {
     match scene.request.operation {
         Operation::Halt => halt::stages(scene),
         Operation::Start => start::stages(scene),
-        Operation::CoordinatedRestart => [halt::stages(scene), start::stages(scene)].concat(),
+        Operation::CoordinatedRestart => [halt::stages(scene), wal::clear(scene), start::stages(scene)].concat(),
         Operation::ReviveWal => [halt::stages(scene), vec![wal::set(scene)], start::stages(scene)].concat(),
         Operation::RestoreWal => [halt::stages(scene), vec![wal::undo(scene)], start::stages(scene)].concat(),
     }
@@ -72,7 +73,7 @@ fn agreement(scene: &Scene<'_>) -> Agreement {
         genesis: scene.genesis(),
         last: situation.last.clone().filter(|_| !situation.advancing),
         operation: request.operation.words().into(),
-        wal: wal::policy(request.operation).into(),
+        wal: wal::policy(request).into(),
         at_ms: request.at_ms,
         start_at_ms: request.start_at_ms,
         ..Agreement::default()

@@ -123,7 +123,7 @@ impl World<'_> {
             Action::Stop { .. } => step.verify == Check::Stopped,
             Action::Start => step.expect == Check::Stopped && step.verify == Check::Alive,
             Action::SetWal => {
-                let content = self.plan.wals.contains_key(&service.to_string());
+                let content = self.plan.clearing.is_some() || self.plan.wals.contains_key(&service.to_string());
                 content && step.expect == Check::Stopped && step.verify == Check::WalSet
             }
             Action::UndoWal => step.expect == Check::Stopped && step.verify == Check::WalBack,

@@ -39,6 +39,19 @@ pub struct Request {
     pub block_timeout_ms: u64,
     /// Logs to write, by the service's display name.
     pub wals: BTreeMap<String, WalContent>,
+    /// Logs to clear.
+    pub clear: Option<Clear>,
+}
+
+/// Logs that are to be cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clear {
+    /// Of the nodes on these hosts, by name.
+    pub hosts: Vec<String>,
+    /// Leave records of the height in progress out.
+    pub drop_records: bool,
+    /// Bundles of other operators, as they are in their files.
+    pub bundles: Vec<String>,
 }
 
 impl Request {

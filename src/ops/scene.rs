@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::facts::{HostAnswer, NodeConfig, ServiceFacts};
-use crate::model::inventory::{Chain, Host, Role, Service};
+use crate::model::inventory::{Chain, Host, Role, Service, ServiceId};
 use crate::model::plan::{LeftOut, Operation, PowerView, Target};
 use crate::ops::policy::Votes;
 use crate::ops::powers::{Powers, answer, nodes, signs_remotely, voting};
@@ -117,6 +117,13 @@ impl<'a> Scene<'a> {
             Operation::Start => !facts.is_some_and(unit_runs),
         };
         Member { service, host, answer, facts, class, starts, target: self.target(service, facts, class) }
+    }
+
+    /// The chain's nodes here that the plan leaves alone.
+    pub fn others(&self) -> Vec<Target> {
+        let ours = |id: &ServiceId| self.members.iter().any(|member| member.service.id == *id);
+        let others = nodes(self.chain, self.situation).filter(|(service, _)| !ours(&service.id));
+        others.map(|(service, facts)| self.target(service, facts, Class::Validator)).collect()
     }
 
     fn target(&self, service: &Service, facts: Option<&ServiceFacts>, class: Class) -> Target {

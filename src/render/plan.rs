@@ -134,6 +134,7 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
         _ if starts => vec![Row { name: "start".into(), who: folded(), text: not_before }],
         (_, "still-stopped") => vec![Row { name: "verify".into(), who: count, text: format!("once more{not_before}") }],
         (_, "log") => row(count, log_words(plan, stage)),
+        (Shape::Decide, _) => row(count, clear_words(plan)),
         (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
         _ => row(count, watch_words(stage) + &not_before),
     };
@@ -147,6 +148,16 @@ fn log_words(plan: &Plan, stage: &Stage) -> String {
     let content = stage.tasks.iter().filter_map(|task| plan.wals.get(&task.service.to_string()));
     let bytes: usize = content.map(|one| one.base64.len() * 3 / 4).sum();
     format!("the WAL is set aside, one with the messages above ({bytes} bytes) takes its place")
+}
+
+fn clear_words(plan: &Plan) -> String {
+    let drops = plan.clearing.as_ref().is_some_and(|clearing| clearing.drop_records);
+    let what =
+        if drops { "a WAL of its signer's last vote alone" } else { "the shortest WAL that forgets nothing signed" };
+    format!(
+        "every WAL is read; if that can neither strand the chain nor fork it, each gets {what}, and its own is set aside; \
+         else they start with their own"
+    )
 }
 
 fn instant_words(instant: &Instant) -> String {
@@ -234,9 +245,14 @@ fn below(plan: &Plan) -> Vec<String> {
     let wals = match plan.operation {
         Operation::ReviveWal => "The node's own WAL is set aside; no signer's state is touched.",
         Operation::RestoreWal => "The WAL that is replaced is kept aside; no signer's state is touched.",
+        Operation::CoordinatedRestart if plan.clearing.is_some() => "No signer's state is touched.",
         Operation::Halt | Operation::Start | Operation::CoordinatedRestart => "WALs are kept.",
     };
     let mut lines = vec![format!("{wals} Accepted rules: {accepted}.")];
+    if let Some(stage) = plan.stages.iter().find(|stage| stage.shape == Shape::Decide) {
+        let names: Vec<String> = stage.tasks.iter().map(|task| task.service.to_string()).collect();
+        lines.push(format!("WALs to clear: {}; the others are kept.", fold(names.iter().map(String::as_str))));
+    }
     if !plan.left_out.is_empty() {
         lines.push(format!("Left out: {}.", left_out(&plan.left_out)));
     }

@@ -164,6 +164,12 @@ impl Teller {
                 self.order = Some(format!("{} in order of power by {source}", fold(names.iter().map(String::as_str))));
                 Vec::new()
             }
+            What::Decided { carried_out, text, .. } => {
+                let line =
+                    |text: &String| ("decide", if *carried_out { text.clone() } else { self.paint.unsure(text) });
+                let kept = (!carried_out).then(|| ("decide", self.paint.unsure("refused, the WALs are kept")));
+                kept.into_iter().chain(text.iter().map(line)).collect()
+            }
             What::Block { service, height, .. } => {
                 self.blocks.push((service.to_string(), *height));
                 Vec::new()
@@ -205,6 +211,9 @@ impl Teller {
             "sentries" | "services" => self.started(index),
             "blocks" => return self.seen_blocks(ok),
             "verify" | "still-stopped" => format!("{summary} proven stopped"),
+            // Said when it was decided.
+            "decide" if summary == "kept" => return Vec::new(),
+            "decide" => format!("cleared on {summary}"),
             "log" if self.plan.operation == Operation::RestoreWal => format!("put back on {summary}"),
             "log" => format!("set on {summary}"),
             "connected" => format!("{summary} have peers"),
@@ -301,6 +310,7 @@ fn label(stage: &Stage) -> &'static str {
         "sidecars" => "sidecars",
         "services" | "sentries" | "nodes" => "start",
         "log" => "log",
+        "decide" => "decide",
         "connected" => "connect",
         "blocks" => "blocks",
         _ if verifies(Check::Stopped) => "verify",

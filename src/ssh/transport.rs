@@ -222,7 +222,10 @@ impl Transport for SshTransport {
         let (epoch, seconds) = (order.fence.epoch.to_string(), (order.timeout_ms / 1000).max(1).to_string());
         let mut args = vec![&*order.fence.run, &*epoch, &*order.step, expect, action, &*seconds];
         args.extend(target_args(&order.target));
+        let replaces = order.wal.as_ref().and_then(|wal| wal.replaces.as_ref());
+        let size = replaces.map_or_else(String::new, |replaces| replaces.size.to_string());
         args.push(order.wal.as_ref().map_or("", |wal| &wal.sha256));
+        args.extend([&*size, replaces.map_or("", |replaces| &replaces.signer)]);
         let host = &order.target.service.host;
         let link = self.links.link(host).await.map_err(Fault::from)?;
         let opening = prepare(&link, self.become_of(host), &args);

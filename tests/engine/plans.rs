@@ -55,6 +55,7 @@ pub fn restart(instant: Instant) -> Plan {
     let ranked = Shape::Ranked(Order::AsPlanned);
     Plan {
         wals: BTreeMap::new(),
+        clearing: None,
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "c".into(),

@@ -62,6 +62,7 @@ pub fn run(
         clock: Arc::new(PausedClock(Arc::clone(world))),
         interrupt,
         baseline,
+        made: std::sync::OnceLock::new(),
     }
 }
 

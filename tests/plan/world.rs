@@ -134,6 +134,7 @@ impl World {
             no_wait: false,
             accept: Vec::new(),
             block_timeout_ms: 120_000,
+            clear: None,
         };
         Self { inventory, facts: Facts { at_ms: 0, hosts: facts }, advancing: true, mute: None, cached: None, request }
     }

@@ -55,6 +55,7 @@ pub fn restart(validators: &[(&str, u64)], total: u64) -> Plan {
     let blocks = Step { timeout_ms: 120_000, ..step(Action::Observe, Check::NewBlock) };
     Plan {
         wals: BTreeMap::new(),
+        clearing: None,
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "virtengine".into(),

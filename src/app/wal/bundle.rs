@@ -7,9 +7,10 @@ use super::{facts, read};
 use crate::app::context::Context;
 use crate::app::execute::owner;
 use crate::app::scope::scope;
+use crate::chain::wal::bundle::Bundle;
+use crate::chain::wal::survey::Node;
 use crate::cli::WalBundleArgs;
 use crate::error::{Error, Result};
-use crate::ops::wal::{Bundle, Node};
 use crate::render::words::counted;
 
 /// Writes the selected nodes' logs and signer states into a file.
@@ -46,12 +47,18 @@ fn write(path: &Path, bundle: &Bundle) -> Result<()> {
 
 /// The nodes that are in these bundles.
 pub fn load(files: &[PathBuf], chain_id: &str) -> Result<Vec<Node>> {
-    let mut nodes = Vec::new();
-    for path in files {
-        let named = |reason: String| Error::usage(format!("{}: {reason}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
-        let bundle = Bundle::parse(&text, chain_id).map_err(named)?;
-        nodes.extend(bundle.nodes().map_err(named)?);
-    }
-    Ok(nodes)
+    let nodes: Result<Vec<Vec<Node>>> = files.iter().map(|path| Ok(one(path, chain_id)?.1)).collect();
+    Ok(nodes?.into_iter().flatten().collect())
+}
+
+/// The bundles as they are in their files, each one seen to be of this chain.
+pub fn texts(files: &[PathBuf], chain_id: &str) -> Result<Vec<String>> {
+    files.iter().map(|path| Ok(one(path, chain_id)?.0)).collect()
+}
+
+fn one(path: &Path, chain_id: &str) -> Result<(String, Vec<Node>)> {
+    let named = |reason: String| Error::usage(format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    let nodes = Bundle::parse(&text, chain_id).and_then(|bundle| bundle.nodes()).map_err(named)?;
+    Ok((text, nodes))
 }

@@ -12,12 +12,12 @@ use crate::app::context::Context;
 use crate::app::gather::gather;
 use crate::app::memory;
 use crate::app::scope::{hosts_of, scope};
+use crate::chain::wal::survey::{Node, Survey};
 use crate::cli::{Output, WalShowArgs};
 use crate::engine::wal;
 use crate::error::Result;
 use crate::model::facts::{Facts, HostFacts, KeyFacts};
 use crate::model::inventory::{Chain, ServiceId};
-use crate::ops::wal::{Node, Survey};
 use crate::render;
 
 /// Shows the logs of the selected nodes; what is mute is told from all of the chain's.

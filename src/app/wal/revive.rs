@@ -11,6 +11,7 @@ use crate::app::operate::{millis, plan_and_run};
 use crate::app::scope::scope;
 use crate::chain::verdict::diagnose;
 use crate::chain::wal::proto::Timestamp;
+use crate::chain::wal::survey::Node;
 use crate::cli::{ConfirmArgs, Output, WalRestoreArgs, WalReviveArgs, WatchArgs};
 use crate::engine::Ended;
 use crate::error::{Error, Kind, Result};
@@ -19,7 +20,7 @@ use crate::model::inventory::{Chain, Role, ServiceId};
 use crate::model::plan::{Operation, WalContent};
 use crate::model::verdict::ChainState;
 use crate::ops::Request;
-use crate::ops::wal::{Node, Revival, against, told};
+use crate::ops::wal::{Revival, against, told};
 use crate::render::refusal::refusal_text;
 use crate::render::wal::revival_text;
 
@@ -120,6 +121,7 @@ fn request(
         accept: confirm.accept.clone(),
         block_timeout_ms: millis(watch.block_timeout),
         wals: BTreeMap::new(),
+        clear: None,
     }
 }
 

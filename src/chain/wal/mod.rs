@@ -1,7 +1,9 @@
 //! Write-ahead logs of the consensus: what is in them, and what may be done to them without stranding or forking a
 //! chain.
 
+pub mod bundle;
 pub mod check;
+pub mod clear;
 pub mod collect;
 #[cfg(test)]
 #[allow(missing_docs, clippy::unwrap_used)]
@@ -15,6 +17,7 @@ pub mod replay;
 pub mod rule;
 pub mod signed;
 mod steps;
+pub mod survey;
 pub mod tail;
 pub mod validators;
 pub mod view;

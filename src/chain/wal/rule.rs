@@ -7,6 +7,7 @@
 mod bench;
 mod liveness;
 mod safety;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use prost::Message as _;
 use tendermint::crypto::default::signature::Verifier;
 use tendermint::crypto::signature::Verifier as _;
-use tendermint::{PublicKey, Signature};
+use tendermint::validator::{Info, Set};
+use tendermint::{Hash, PublicKey, Signature};
 
 use super::check;
 use super::proto::{
     BlockId, CanonicalBlockId, CanonicalPartSetHeader, CanonicalProposal, CanonicalVote, CanonicalVoteExtension,
     Proposal, Vote,
 };
+use crate::model::facts::{self, ValidatorSet};
 
 /// A consensus key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +97,23 @@ impl Validators {
     /// The place of an address in the set.
     pub fn index(&self, address: &str) -> Option<usize> {
         self.list.iter().position(|validator| validator.address == address)
+    }
+
+    /// The powers of the set of `height`.
+    pub fn powers(&self, height: u64) -> ValidatorSet {
+        let one = |one: &Validator| facts::Validator { address: one.address.clone(), power: one.power };
+        ValidatorSet { height, validators: self.list.iter().map(one).collect() }
+    }
+
+    /// The hash that a block's header has of the set (CometBFT `types/validator_set.go` `Hash`); `None` where a key is of
+    /// a type that isn't known here.
+    pub fn hash(&self) -> Option<Hash> {
+        let info = |one: &Validator| match &one.key {
+            Key::Ed25519(key) => Some(Info::new(**key, one.power.try_into().ok()?)),
+            Key::Other(_) => None,
+        };
+        let infos: Option<Vec<Info>> = self.list.iter().map(info).collect();
+        Some(Set::without_proposer(infos?).hash())
     }
 
     /// The validator whose vote this provably is. An extension's signature is verified where there is one.

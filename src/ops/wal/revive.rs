@@ -1,7 +1,7 @@
 //! The revival of a stranded chain: every message of the height in progress, given to one node without power, which hands
 //! them to the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::wal::collect::{Collected, Collector, LeftOut, Why};
 use crate::chain::wal::facts;
@@ -9,17 +9,15 @@ use crate::chain::wal::found::{Found, Place};
 use crate::chain::wal::messages::{Case, Replay};
 use crate::chain::wal::proto::Timestamp;
 use crate::chain::wal::record::read;
-use crate::chain::wal::rule::{Decision, Forecast, decide};
+use crate::chain::wal::rule::{Decision, decide};
+use crate::chain::wal::survey::{Node, Survey, last_words, name_of};
 use crate::chain::wal::validators::{Unproven, Validators};
 use crate::chain::wal::view::View;
 use crate::chain::wal::write::union;
-use crate::model::facts::{Validator, ValidatorSet};
 use crate::model::inventory::ServiceId;
 use crate::model::plan::Finding;
 use crate::model::wal::RevivalReport;
 use crate::ops::rules::finding;
-use crate::ops::wal::survey::last_words;
-use crate::ops::wal::{Node, Survey};
 
 /// A log that revives, and what it is expected to do.
 pub struct Revival {
@@ -31,6 +29,8 @@ pub struct Revival {
     pub decision: Decision,
     /// The height in progress.
     pub height: u64,
+    /// The validators' nodes, by address.
+    pub names: BTreeMap<String, String>,
 }
 
 impl Survey<'_> {
@@ -71,7 +71,7 @@ impl Survey<'_> {
         let collected = collector.finish();
         let log = union(height, self.initial_height, &collected.rounds, time).map_err(|_| "a message is too large")?;
         let case = Case {
-            set: set(height, voters),
+            set: voters.powers(height),
             signers: signed
                 .iter()
                 .map(|(address, message)| (address.clone(), facts::spoken(message, height)))
@@ -81,19 +81,14 @@ impl Survey<'_> {
             replayed: replays(nodes, running, on, &log, voters, height),
             records_lost: true,
         };
-        Ok(Revival { log, decision: decide(&case), collected, height })
+        let names = voters.list().iter().map(|one| (one.address.clone(), name_of(nodes, &one.address)));
+        Ok(Revival { log, decision: decide(&case), collected, height, names: names.collect() })
     }
 }
 
 fn logs(node: &Node) -> impl Iterator<Item = (String, &Found)> {
     let found = node.logs.iter().flat_map(|logs| &logs.logs);
     found.map(|found| (format!("{} {}", node.service, found.path), found))
-}
-
-fn set(height: u64, voters: &Validators) -> ValidatorSet {
-    let one =
-        |one: &crate::chain::wal::validators::Validator| Validator { address: one.address.clone(), power: one.power };
-    ValidatorSet { height, validators: voters.list().iter().map(one).collect() }
 }
 
 fn online(nodes: &[Node], running: &BTreeSet<ServiceId>) -> BTreeSet<String> {
@@ -122,38 +117,10 @@ fn replays(
 
 /// What speaks against a revival.
 pub fn against(revival: &Revival, accepted: &[String]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let height = revival.height;
-    let lacks = match &revival.decision.forecast {
-        Forecast::Commits { .. } | Forecast::Continues { .. } => None,
-        Forecast::BlockMissing { block, round } => Some(format!(
-            "more than two thirds have precommitted block {} at {height}/{round}, and no log has all of its parts",
-            short(block)
-        )),
-        Forecast::Strands(lack) => Some(format!(
-            "the messages there are don't lead out of {height}/{}: {} of {} needed {}s{}{}{}",
-            lack.round,
-            lack.have,
-            lack.need,
-            kind(lack.kind),
-            listed("; mute", &lack.mute),
-            listed("; unknown", &lack.unread),
-            listed("; not running", &lack.offline),
-        )),
-    };
-    findings.extend(lacks.map(|text| finding("wal-strands", Vec::new(), text)));
-    for fork in &revival.decision.forks {
-        let block = fork.block.as_deref().map_or_else(|| "a block".into(), |block| format!("block {}", short(block)));
-        let text = format!(
-            "{block} may have been committed out of sight at {height}/{}, with up to {} of the power{}",
-            fork.round,
-            fork.possible,
-            listed("; unknown of", &fork.unknown)
-        );
-        findings.push(finding("possible-fork", Vec::new(), text));
-    }
-    findings.retain(|finding| !accepted.contains(&finding.rule));
-    findings
+    let name = |address: &str| revival.names.get(address).cloned().unwrap_or_else(|| address.into());
+    let refusals = revival.decision.refusals(revival.height, &name);
+    let refusals = refusals.into_iter().filter(|(rule, _)| !accepted.iter().any(|accepted| accepted == rule));
+    refusals.map(|(rule, text)| finding(rule, Vec::new(), text)).collect()
 }
 
 /// A revival for the reader.
@@ -164,7 +131,7 @@ pub fn told(revival: &Revival, on: &ServiceId) -> RevivalReport {
         on: on.clone(),
         votes: messages.votes.len(),
         blocks: messages.blocks.len(),
-        forecast: forecast(revival),
+        forecast: revival.decision.forecast.words(revival.height),
         goes_on: revival.decision.forecast.live(),
         left_out: left_out.iter().filter(|one| !matches!(one.why, Why::Height(_))).map(line).collect(),
         conflicts: conflicts.iter().map(|[one, _]| format!("{} in round {}", one.validator, one.round)).collect(),
@@ -184,32 +151,4 @@ fn line(one: &LeftOut) -> String {
         Why::NoExtension => "a vote without its extension".into(),
     };
     format!("{} of {}: {why}", one.what, one.source)
-}
-
-/// What the chain will do with the messages.
-fn forecast(revival: &Revival) -> String {
-    let height = revival.height;
-    match &revival.decision.forecast {
-        Forecast::Commits { block, round } => {
-            format!("block {height} ({}) is committed at round {round}", short(block))
-        }
-        Forecast::Continues { round } => format!("height {height} goes on in round {round}"),
-        Forecast::BlockMissing { .. } | Forecast::Strands(_) => format!("height {height} stays where it is"),
-    }
-}
-
-fn kind(kind: crate::chain::wal::messages::VoteKind) -> &'static str {
-    match kind {
-        crate::chain::wal::messages::VoteKind::Prevote => "prevote",
-        crate::chain::wal::messages::VoteKind::Precommit => "precommit",
-    }
-}
-
-fn short(block: &str) -> &str {
-    block.get(..12).unwrap_or(block)
-}
-
-fn listed(label: &str, validators: &[Validator]) -> String {
-    let names: Vec<String> = validators.iter().map(|one| format!("{} ({})", short(&one.address), one.power)).collect();
-    if names.is_empty() { String::new() } else { format!("{label} {}", names.join(", ")) }
 }

@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::chain::wal::bundle::Bundle;
 use crate::chain::wal::corpus::{self, HALTED, HALTED_STATES, TIME};
 use crate::chain::wal::found::{Found, NodeLogs, Place};
 use crate::chain::wal::replay::Log;
+use crate::chain::wal::survey::{Node, Survey};
 use crate::model::inventory::ServiceId;
 use crate::model::wal::WalReport;
 

@@ -1,8 +1,9 @@
-# One step: RUN EPOCH STEP EXPECT ACTION SECONDS UNIT HOME DB_DIR STATE_FILE WAL_FILE SHA256. It checks, says that it is
-# ready, and acts when it reads 'go'; without it nothing happens. A log follows in base64, up to a line 'end'.
+# One step: RUN EPOCH STEP EXPECT ACTION SECONDS UNIT HOME DB_DIR STATE_FILE WAL_FILE SHA256 SIZE SIGNER. It checks, says
+# that it is ready, and acts when it reads 'go'; without it nothing happens. A log with this sha256 follows in base64, up
+# to a line 'end'; it replaces one of SIZE bytes, of a signer whose state has the sha256 SIGNER; empty: of any.
 run=$1 epoch=$2 step=$3 expect=$4 action=$5 seconds=$6 unit=$7 home=$8 db_dir=$9
 shift 9
-state_file=$1 wal_file=$2 sha256=$3
+state_file=$1 wal_file=$2 sha256=$3 size=$4 signer=$5
 aside=${wal_file%/*}.fleet-$run
 
 refuse() {
@@ -75,7 +76,7 @@ stop)
     code=$?
     ;;
 set-wal)
-    message=$(set_wal "$sha256" 2>&1)
+    message=$(set_wal "$sha256" "$size" "$signer" 2>&1)
     code=$?
     ;;
 undo-wal)

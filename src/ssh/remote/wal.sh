@@ -37,7 +37,20 @@ drop_log() {
     log_files "$1" | while IFS= read -r file; do rm -f "$file" || exit 1; done
 }
 
-# Reads base64 up to a line 'end' into the log's place; its sha256 must be $1.
+# Whether the log and the signer's state are as they were when the new log was made: $1 bytes, and the sha256 $2.
+is_as_read() {
+    [ -n "$1" ] || return 0
+    bytes=0
+    for file in "$wal_file".[0-9]* "$wal_file"; do
+        [ -f "$file" ] && bytes=$((bytes + $(stat -c %s "$file")))
+    done
+    [ "$bytes" = "$1" ] || return 1
+    [ -n "$2" ] || return 0
+    sum=$(sha256sum "$state_file") && [ "${sum%% *}" = "$2" ]
+}
+
+# Reads base64 up to a line 'end' into the log's place; its sha256 must be $1. $2 and $3 are the size of the log that it
+# replaces and the sha256 of the signer's state, empty where they don't matter.
 set_wal() {
     folder=${wal_file%/*}
     new=$folder/.fleet-$run
@@ -46,6 +59,10 @@ set_wal() {
     sum=$(printf '%s\n' "$payload" | base64 -d 2>/dev/null | sha256sum)
     if [ -z "$payload" ] || [ "${sum%% *}" != "$1" ]; then
         echo "the log did not come whole"
+        return 1
+    fi
+    if ! is_as_read "$2" "$3"; then
+        echo "the node has run since its log was read; it keeps it"
         return 1
     fi
     # One that is empty may be our own, left half made.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::wal::found::{Found, NodeLogs, Place};
 use crate::chain::wal::replay::Log;
+use crate::chain::wal::survey::Node;
 use crate::model::inventory::ServiceId;
-use crate::ops::wal::Node;
 
 /// The format number written into bundles; another one is refused.
 const FORMAT: u32 = 1;

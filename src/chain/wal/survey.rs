@@ -56,8 +56,8 @@ impl Survey<'_> {
     }
 
     /// The height in progress: one above the greatest that a log has ended, a signer has left behind or RPC has reported.
-    pub(super) fn height(&self, nodes: &[Node]) -> Option<u64> {
-        let logs = nodes.iter().filter_map(|node| node.logs.as_ref().ok());
+    pub fn height<'n>(&self, nodes: impl IntoIterator<Item = &'n Node, IntoIter: Clone>) -> Option<u64> {
+        let logs = nodes.into_iter().filter_map(|node| node.logs.as_ref().ok());
         let of_signer = |logs: &NodeLogs| {
             let text = logs.signer.as_ref()?.as_ref().ok()?;
             state(text).ok().map(|state| state.height.saturating_sub(1))
@@ -145,7 +145,10 @@ impl Survey<'_> {
 
 /// What each local signer has signed last, by address. Of several tellings, as of a host and of a bundle made before, the
 /// latest counts: a signer never goes back.
-pub(super) fn last_words(nodes: &[Node], voters: &Validators) -> BTreeMap<String, Result<Option<Signed>, String>> {
+pub fn last_words<'n>(
+    nodes: impl IntoIterator<Item = &'n Node>,
+    voters: &Validators,
+) -> BTreeMap<String, Result<Option<Signed>, String>> {
     let mut words: BTreeMap<String, Result<Option<Signed>, String>> = BTreeMap::new();
     for node in nodes {
         let Some(address) = node.address.as_ref().filter(|address| voters.index(address).is_some()) else { continue };
@@ -163,9 +166,9 @@ pub(super) fn last_words(nodes: &[Node], voters: &Validators) -> BTreeMap<String
 }
 
 /// A validator's service, or its address where it has none here.
-fn name_of(nodes: &[Node], address: &String) -> String {
-    let node = nodes.iter().find(|node| node.address.as_ref() == Some(address));
-    node.map_or_else(|| address.clone(), |node| node.service.to_string())
+pub fn name_of<'n>(nodes: impl IntoIterator<Item = &'n Node>, address: &str) -> String {
+    let node = nodes.into_iter().find(|node| node.address.as_deref() == Some(address));
+    node.map_or_else(|| address.into(), |node| node.service.to_string())
 }
 
 fn kind(found: &Found) -> String {
