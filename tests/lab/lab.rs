@@ -19,6 +19,7 @@ static UP: Once = Once::new();
 /// The lab at genesis, every fault undone, for as long as the value lives.
 pub struct Lab {
     _turn: MutexGuard<'static, ()>,
+    name: &'static str,
     /// Where labs are kept.
     states: PathBuf,
 }
@@ -126,9 +127,7 @@ impl Host {
 impl Lab {
     /// Brings the lab up if it isn't, and puts it back to genesis.
     pub fn fresh() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let states = std::env::var_os("FLEET_LAB_STATE").unwrap_or_else(|| "/var/lib/fleet-lab".into());
-        let lab = Self { _turn: turn, states: states.into() };
+        let lab = Self::named(NAME);
         UP.call_once(|| {
             // Without root or the lab's parts nothing can be proven: a failure, never a silent pass.
             lab.run(&["can-run"]).exits(0);
@@ -139,15 +138,30 @@ impl Lab {
         lab
     }
 
+    /// Another lab beside it, at genesis, and gone with the value.
+    pub fn beside(name: &'static str, options: &[&str]) -> Self {
+        let lab = Self::named(name);
+        lab.run(&["can-run"]).exits(0);
+        lab.run(&[&["up"], options].concat()).exits(0);
+        lab.wait_until_all_sign_after(1);
+        lab
+    }
+
+    fn named(name: &'static str) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let states = std::env::var_os("FLEET_LAB_STATE").unwrap_or_else(|| "/var/lib/fleet-lab".into());
+        Self { _turn: turn, name, states: states.into() }
+    }
+
     /// One of the commands of `scripts/lab`.
     pub fn run(&self, args: &[&str]) -> Said {
         let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lab"));
-        command.args(["--name", NAME]).args(args).env("FLEET_LAB_STATE", &self.states);
+        command.args(["--name", self.name]).args(args).env("FLEET_LAB_STATE", &self.states);
         run(command, 120)
     }
 
     fn file(&self) -> Hosts {
-        let text = std::fs::read_to_string(self.states.join(NAME).join("hosts.json")).unwrap();
+        let text = std::fs::read_to_string(self.states.join(self.name).join("hosts.json")).unwrap();
         serde_json::from_str(&text).unwrap()
     }
 
@@ -213,6 +227,14 @@ impl Lab {
             let new = &now[name];
             assert_eq!(new.state, "active", "{name}");
             assert_ne!(new.entered, old.entered, "{name} was not started anew");
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.name != NAME {
+            self.run(&["down", "--purge"]);
         }
     }
 }

@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used, reason = "what a test stands on must be there")]
 
 mod chain;
+mod clear;
 mod controller;
 mod died;
 mod faults;
+mod frozen;
 mod lab;
 mod process;
 mod refusals;

@@ -1,17 +1,11 @@
 //! Write-ahead logs on a real chain: what the runbook's clearing does to it, and the way back.
 
-use std::path::PathBuf;
-
 use crate::controller::Controller;
 use crate::lab::{Lab, Node};
 use crate::process::until;
 
 /// 35 of 100 of the power: without them the chain stops.
 const DOWN: [&str; 2] = ["val-2", "val-3"];
-
-fn log_folder(node: &Node) -> PathBuf {
-    node.wal.parent().unwrap().to_owned()
-}
 
 /// Stops, deletes every log and starts, as the runbook says, after the chain has lost its quorum and the others have
 /// voted for the next height.
@@ -36,7 +30,7 @@ fn strand(lab: &Lab) -> u64 {
     let nodes = lab.nodes();
     std::thread::scope(|scope| nodes.iter().for_each(|node| drop(scope.spawn(|| node.stop()))));
     for node in &nodes {
-        std::fs::remove_dir_all(log_folder(node)).unwrap();
+        std::fs::remove_dir_all(node.log_folder()).unwrap();
     }
     let start = |node: &Node| node.host.inside(&["systemctl", "start", &node.unit]);
     std::thread::scope(|scope| nodes.iter().for_each(|node| drop(scope.spawn(|| start(node)))));
