@@ -5,6 +5,7 @@ mod arming;
 mod broken;
 mod hosts;
 mod killed;
+mod killed_wal;
 mod locks;
 mod logs;
 mod many;
