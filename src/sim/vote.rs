@@ -60,3 +60,32 @@ pub fn replayed(log: &[u8], height: u64) -> Vec<(String, SignerState)> {
     };
     votes.map(|vote| (hex::encode_upper(&vote.validator_address), state(&vote))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::chain::wal::signed::last;
+    use crate::chain::wal::validators::{Key, Validator, Validators};
+    use crate::chain::wal::write::union;
+    use crate::sim::host::NodeKey;
+
+    #[test]
+    fn a_signers_vote_is_proven_and_comes_back_out_of_a_log() {
+        let key = NodeKey::random().unwrap();
+        let public = Key::new("tendermint/PubKeyEd25519", &key.public).unwrap();
+        let validator = Validator { address: key.address.clone(), key: public, power: 1 };
+        let validators = Validators::new("c-1", vec![validator]);
+        for step in [2, 3] {
+            let state = SignerState { height: 7, round: 0, step };
+            let file = state_file(&key.private, "c-1", state, 1_770_531_128_123).unwrap().to_string();
+            let vote = last(&file, &key.address, &validators).unwrap().unwrap();
+            let log = union(7, 1, &BTreeMap::from([(0, vec![vote.message()])]), Timestamp::default()).unwrap();
+            assert_eq!(replayed(&log, 7), [(key.address.clone(), state)]);
+            assert_eq!(replayed(&log, 8), []);
+        }
+        let nothing = state_file(&key.private, "c-1", SignerState::default(), 0).unwrap().to_string();
+        assert_eq!(last(&nothing, &key.address, &validators), Ok(None));
+    }
+}
