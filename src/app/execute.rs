@@ -9,7 +9,7 @@ use crate::app::screen::Screen;
 use crate::engine::{Ended, Identity, Interrupt, Log, Missing, Run, SystemClock};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
-use crate::model::event::{RunState, What};
+use crate::model::event::{Outcome, RunState, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Action, Operation, Plan};
@@ -90,7 +90,7 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
     let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
     match ended {
         Ended::Done => finished(plan, state),
-        Ended::NoBlock(reason) => no_block(&undone(plan, state), reason),
+        Ended::NoBlock(reason) => no_block(&undone(plan, state), &kept(plan, state), reason),
         Ended::Incomplete(reason) => {
             let nothing = if starts_anything(plan, state) { "" } else { ". Nothing was started" };
             (Some(Kind::Incomplete), format!("{reason}{nothing}"), resume)
@@ -109,14 +109,14 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
     }
 }
 
-fn no_block(down: &[String], reason: &str) -> (Option<Kind>, String, Option<String>) {
+fn no_block(down: &[String], kept: &[String], reason: &str) -> (Option<Kind>, String, Option<String>) {
     let (summary, next) = match fold(down.iter().map(String::as_str)) {
         none if none.is_empty() => {
             (format!("all nodes are started, but no block has come: {reason}"), "fleet status".into())
         }
         names => (format!("no block has come, and {names} doesn't run: {reason}"), start_again(down)),
     };
-    (Some(Kind::Failed), summary, Some(next))
+    (Some(Kind::Failed), [&[summary], kept].concat().join("; "), Some(next))
 }
 
 fn start_again(down: &[String]) -> String {
@@ -134,36 +134,61 @@ fn starts_anything(plan: &Plan, state: &RunState) -> bool {
 
 /// A run that has what it needs may still have left something undone.
 fn finished(plan: &Plan, state: &RunState) -> (Option<Kind>, String, Option<String>) {
-    let undone = undone(plan, state);
-    if let (Some((false, why)), true) = (&state.decided, undone.is_empty()) {
+    let (undone, kept) = (undone(plan, state), kept(plan, state));
+    let whole = undone.is_empty() && kept.is_empty();
+    if let (Some((false, why)), true) = (&state.decided, whole) {
         let summary =
             format!("{}, with the WALs as they were: clearing is refused: {}", done(plan, state), why.join("; "));
         return (Some(Kind::Refused), summary, Some("look at what there is: fleet wal show".into()));
     }
-    if undone.is_empty() {
+    if whole {
         return (None, done(plan, state), None);
     }
-    let names = fold(undone.iter().map(String::as_str));
+    let but = match fold(undone.iter().map(String::as_str)) {
+        none if none.is_empty() => String::new(),
+        names => format!(", but not {names}"),
+    };
     let next = match plan.operation {
+        _ if undone.is_empty() => "fleet wal show".to_owned(),
         Operation::Halt => "fleet status".to_owned(),
         _ => start_again(&undone),
     };
-    (Some(Kind::Incomplete), format!("{}, but not {names}", done(plan, state)), Some(next))
+    let summary = [&[done(plan, state) + &but], &*kept].concat().join("; ");
+    (Some(Kind::Incomplete), summary, Some(next))
 }
 
 /// Services whose stop or start failed or is unknown.
 fn undone(plan: &Plan, state: &RunState) -> Vec<String> {
-    let tasks =
-        plan.stages.iter().enumerate().flat_map(|(index, stage)| stage.tasks.iter().map(move |one| (index, one)));
-    let bad = tasks.filter(|(stage, task)| {
-        let mut steps = task.steps.iter().enumerate().filter(|(_, step)| step.action != Action::Observe);
-        let ended = |number| state.steps.get(&(*stage, task.service.to_string(), number)).cloned().flatten();
-        let left_out = state.left_out.contains(&task.service);
-        !left_out && steps.any(|(number, _)| ended(number).is_some_and(|outcome| !outcome.is_good()))
-    });
-    let mut names: Vec<String> = bad.map(|(_, task)| task.service.to_string()).collect();
+    let bad = bad_steps(plan, state).filter(|(_, action, _)| !changes_log(*action));
+    let mut names: Vec<String> = bad.map(|(service, ..)| service.to_string()).collect();
     names.dedup();
     names
+}
+
+/// Whether a node starts without it, with the log that it has.
+fn changes_log(action: Action) -> bool {
+    matches!(action, Action::SetWal | Action::UndoWal)
+}
+
+/// Nodes that are started with the log they had, and why.
+fn kept(plan: &Plan, state: &RunState) -> Vec<String> {
+    let bad = bad_steps(plan, state).filter(|(_, action, _)| changes_log(*action));
+    bad.map(|(service, _, reason)| format!("{service} keeps the log it has: {reason}")).collect()
+}
+
+/// Steps that were to change something and didn't, or may not have, and why.
+fn bad_steps<'a>(plan: &'a Plan, state: &'a RunState) -> impl Iterator<Item = (&'a ServiceId, Action, &'a str)> {
+    let tasks =
+        plan.stages.iter().enumerate().flat_map(|(index, stage)| stage.tasks.iter().map(move |one| (index, one)));
+    let tasks = tasks.filter(|(_, task)| !state.left_out.contains(&task.service));
+    let steps = tasks.flat_map(|(stage, task)| task.steps.iter().enumerate().map(move |step| (stage, task, step)));
+    let acting = steps.filter(|(_, _, (_, step))| step.action != Action::Observe);
+    acting.filter_map(|(stage, task, (number, step))| {
+        match state.steps.get(&(stage, task.service.to_string(), number))?.as_ref()? {
+            Outcome::Failed { reason } | Outcome::Unknown { reason } => Some((&task.service, step.action, &**reason)),
+            Outcome::Done | Outcome::Skipped => None,
+        }
+    })
 }
 
 /// The hosts of services named `host` or `host/service`.

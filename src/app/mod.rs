@@ -117,7 +117,7 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
             WalCommand::Clear(args) => operate::clear(context, &args).await,
             WalCommand::Bundle(args) => wal::bundle::bundle(context, &args).await,
             WalCommand::Revive(args) => wal::revive::revive(context, &args).await,
-            WalCommand::Restore(args) => wal::revive::restore(context, &args).await,
+            WalCommand::Restore(args) => wal::restore::restore(context, &args).await,
         },
         Command::Lock { command: LockCommand::Show { selector } } => lock::show(context, selector.as_deref()).await,
         other => Err(Error::failed(format!("{other:?} needs no hosts"))),

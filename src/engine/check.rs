@@ -25,7 +25,7 @@ pub fn holds(check: Check, seen: &Observation) -> Result<(), String> {
         Check::Stopped => stopped(seen),
         Check::Alive => alive(seen),
         Check::WalSet if !seen.wal_set => Err("its write-ahead log isn't the one that was to be set".into()),
-        Check::WalBack if seen.wal_set => Err("its write-ahead log is the one that fleet has set".into()),
+        Check::WalBack if !seen.wal_back => Err("the write-ahead log that was set aside isn't back".into()),
         Check::Nothing | Check::Connected | Check::NewBlock | Check::WalSet | Check::WalBack => Ok(()),
     }
 }

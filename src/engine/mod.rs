@@ -138,6 +138,8 @@ pub struct Observation {
     pub signer: SignerFacts,
     /// Its write-ahead log is one that fleet has set.
     pub wal_set: bool,
+    /// There is no log left to put back, or the run that holds the host has put it back.
+    pub wal_back: bool,
     /// Unix µs by the host's clock at which the unit's last stop began; 0 when unknown.
     pub stop_began_us: i64,
     /// Unix µs by the host's clock at which the unit was last inactive; 0 when unknown.

@@ -249,7 +249,15 @@ async fn carry_out_step(
             (None, Err(_)) => check::settle_sent(&*run.transport, step.verify, target, until).await,
         },
         Ok(Err(fault)) if !fault.sent => Outcome::Failed { reason: fault.reason },
-        Ok(Err(_)) | Err(_) => check::settle_sent(&*run.transport, step.verify, target, until).await,
+        Ok(Err(_)) | Err(_) => lost(step, check::settle_sent(&*run.transport, step.verify, target, until).await),
+    }
+}
+
+/// A log that isn't back may still be on its way where the host's own word is lost: no node may start meanwhile.
+fn lost(step: &Step, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed { reason } if step.action == Action::UndoWal => Outcome::Unknown { reason },
+        outcome => outcome,
     }
 }
 
@@ -292,6 +300,7 @@ fn has_enough(run: &Run, index: usize, stage: &Stage) -> bool {
     let good: Vec<&Task> = good_tasks(run, index, stage).collect();
     match stage.needs {
         Needs::All => good.len() == stage.tasks.len(),
+        Needs::Settled => stage.tasks.iter().all(|task| is_settled(run, index, task)),
         Needs::AtLeast(count) => good.len() >= count,
         Needs::Power(power) => run.power_of(good.into_iter()) >= power,
     }
@@ -305,6 +314,13 @@ fn good_tasks<'a>(run: &Run, index: usize, stage: &'a Stage) -> impl Iterator<It
             matches!(steps.get(&key), Some(Some(outcome)) if outcome.is_good())
         })
     })
+}
+
+/// Whether it is known what came of a task's last step.
+fn is_settled(run: &Run, index: usize, task: &Task) -> bool {
+    let key = (index, task.service.to_string(), task.steps.len().saturating_sub(1));
+    let outcome = run.state().steps.get(&key).cloned().flatten();
+    matches!(outcome, Some(Outcome::Done | Outcome::Skipped | Outcome::Failed { .. }))
 }
 
 fn first_bad(run: &Run, index: usize, stage: &Stage) -> String {

@@ -1,7 +1,7 @@
 //! Write-ahead logs read from their hosts: of each only the end that its node would replay, in bounded memory.
 
 use crate::chain::rpc;
-use crate::chain::wal::found::{Folder, Found, NodeLogs, Place};
+use crate::chain::wal::found::{Files, Folder, Found, NodeLogs, Place};
 use crate::chain::wal::tail::{Group, Step, Window};
 use crate::chain::wal::validators::Validators;
 use crate::engine::check::{validator_pages, wrong_answer};
@@ -10,11 +10,19 @@ use crate::engine::{Answer, Fault, Probe, Prober};
 /// The most of one log that is read, bytes.
 const LIMIT: u64 = 16 << 20;
 
+/// What a host has of a node's logs; `state_file` is empty where there is no local signer.
+pub async fn files(prober: &dyn Prober, host: &str, wal_file: &str, state_file: &str) -> Result<Files, Fault> {
+    let probe = Probe::Wals { wal_file: wal_file.into(), state_file: state_file.into() };
+    match prober.probe(host, &probe).await? {
+        Answer::Wals(files) => Ok(files),
+        _ => Err(wrong_answer()),
+    }
+}
+
 /// Reads a node's logs and its signer's state. `wal_file` is the head of its log, `state_file` is empty where there is no
 /// local signer.
 pub async fn read(prober: &dyn Prober, host: &str, wal_file: &str, state_file: &str) -> Result<NodeLogs, Fault> {
-    let probe = Probe::Wals { wal_file: wal_file.into(), state_file: state_file.into() };
-    let Answer::Wals(files) = prober.probe(host, &probe).await? else { return Err(wrong_answer()) };
+    let files = files(prober, host, wal_file, state_file).await?;
     let (folder, head) = wal_file.rsplit_once('/').unwrap_or((".", wal_file));
     let mut logs = Vec::new();
     for one in &files.folders {

@@ -178,6 +178,8 @@ pub enum Order {
 pub enum Needs {
     /// Every task.
     All,
+    /// Of every task, what came of it: done, or refused by its host.
+    Settled,
     /// At least so many.
     AtLeast(usize),
     /// Tasks that hold at least this power.
@@ -242,7 +244,7 @@ pub enum Check {
     NewBlock,
     /// The write-ahead log is the one that fleet has set.
     WalSet,
-    /// The write-ahead log isn't one that fleet has set.
+    /// The write-ahead log that was set aside is back, or there is none.
     WalBack,
 }
 

@@ -143,7 +143,7 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
 
 fn log_words(plan: &Plan, stage: &Stage) -> String {
     if plan.operation == Operation::RestoreWal {
-        return "the WAL that was set aside last is put back".into();
+        return "the WAL that was set aside last is put back, unless its signer has signed since".into();
     }
     let content = stage.tasks.iter().filter_map(|task| plan.wals.get(&task.service.to_string()));
     let bytes: usize = content.map(|one| one.base64.len() * 3 / 4).sum();
@@ -174,7 +174,7 @@ fn watch_words(stage: &Stage) -> String {
     let bound = span(stage.timeout_ms);
     let verify = stage.tasks.iter().flat_map(|task| &task.steps).map(|step| step.verify).next();
     let needs = match stage.needs {
-        Needs::All => String::new(),
+        Needs::All | Needs::Settled => String::new(),
         Needs::AtLeast(count) => format!(" on {count}"),
         Needs::Power(power) => format!(" on nodes with {power} of the power"),
     };

@@ -14,7 +14,6 @@ use sha2::{Digest as _, Sha256};
 use super::layout::Layout;
 use super::model::Node;
 use crate::error::{Error, Result};
-use crate::model::facts::SignerState;
 
 /// Where a node's RPC listens, on each host in a network of its own.
 pub const RPC_PORT: u32 = 26657;
@@ -132,19 +131,16 @@ impl Folders {
         symlink("systemctl", self.bin().join("journalctl")).map_err(failed("journalctl"))
     }
 
+    /// The node's log; none where it can't be read.
+    pub fn log(&self) -> Vec<u8> {
+        fs::read(self.home().join("data/cs.wal/wal")).unwrap_or_default()
+    }
+
     /// Writes the signer's state, whole or not at all.
-    pub fn write_signer(&self, state: SignerState) -> Result<()> {
+    pub fn write_signer(&self, state: &Value) -> Result<()> {
         let path = self.home().join("data/priv_validator_state.json");
-        let signature = BASE64.encode(Sha256::digest(format!("{} {state:?}", self.name)));
-        let value = match state.step {
-            0 => json!({"height": "0", "round": 0, "step": 0}),
-            _ => json!({
-                "height": state.height.to_string(), "round": state.round, "step": state.step,
-                "signature": signature, "signbytes": hex::encode_upper(&signature),
-            }),
-        };
         let new = path.with_extension("json.new");
-        write_json(&new, &value)?;
+        write_json(&new, state)?;
         fs::rename(&new, &path).map_err(failed(path.display()))
     }
 
@@ -169,6 +165,8 @@ pub struct NodeKey {
     pub public: String,
     /// The file.
     pub json: Value,
+    /// What it signs with.
+    pub private: PrivateKey,
 }
 
 impl NodeKey {
@@ -183,7 +181,7 @@ impl NodeKey {
             "pub_key": {"type": "tendermint/PubKeyEd25519", "value": public},
             "priv_key": {"type": "tendermint/PrivKeyEd25519", "value": whole},
         });
-        Ok(Self { address, public, json })
+        Ok(Self { address, public, json, private: key })
     }
 
     /// The node that signs with it.

@@ -27,6 +27,9 @@ pub struct Layout {
     pub foreign: Vec<Foreign>,
     /// Hosts whose node has died before the outset.
     pub down: Vec<String>,
+    /// Every validator has prevoted at the height in progress, and all logs were cleared since.
+    #[serde(default)]
+    pub stranded: bool,
 }
 
 /// A simulated host.
@@ -81,6 +84,7 @@ impl Layout {
             hosts: validators.chain(sentries).collect(),
             foreign: Vec::new(),
             down: Vec::new(),
+            stranded: false,
         }
     }
 

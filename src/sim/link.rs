@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use russh::keys::{PrivateKey, PublicKey};
 use russh::server::run_stream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -13,6 +14,9 @@ use super::control::Fault;
 use super::host::Folders;
 use super::ssh::Session;
 use super::world::World;
+use super::{process, vote};
+use crate::error::Result;
+use crate::model::facts::SignerState;
 
 /// How the way to a host is now.
 #[derive(Debug, Clone, Default)]
@@ -39,10 +43,12 @@ pub struct Knobs {
 pub struct Host {
     /// Where it is on disk.
     pub folders: Folders,
+    /// What its node signs with.
+    pub signer: PrivateKey,
     /// The SSH server's settings, with its own key.
     pub config: Arc<russh::server::Config>,
     /// The one public key that is let in.
-    pub client: russh::keys::PublicKey,
+    pub client: PublicKey,
     /// What goes wrong.
     pub knobs: watch::Sender<Knobs>,
     /// Bytes from the server until every connection is lost.
@@ -51,9 +57,9 @@ pub struct Host {
 
 impl Host {
     /// A host to which the way is clear.
-    pub fn new(folders: Folders, config: russh::server::Config, client: russh::keys::PublicKey) -> Self {
+    pub fn new(folders: Folders, signer: PrivateKey, config: russh::server::Config, client: PublicKey) -> Self {
         let knobs = watch::Sender::new(Knobs::default());
-        Self { folders, config: Arc::new(config), client, knobs, left: Mutex::new(None) }
+        Self { folders, signer, config: Arc::new(config), client, knobs, left: Mutex::new(None) }
     }
 
     /// Turns a knob of the link.
@@ -70,6 +76,11 @@ impl Host {
             Fault::DropAfter(bytes) => *self.left() = Some(bytes),
             _ => {}
         });
+    }
+
+    /// Writes what the node's signer has signed last.
+    pub fn write_signer(&self, chain_id: &str, state: SignerState) -> Result<()> {
+        self.folders.write_signer(&vote::state_file(&self.signer, chain_id, state, process::now_ms())?)
     }
 
     fn left(&self) -> std::sync::MutexGuard<'_, Option<u64>> {

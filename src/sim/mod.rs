@@ -12,6 +12,7 @@ mod serve;
 mod ssh;
 mod systemctl;
 mod unit;
+mod vote;
 mod world;
 
 use std::io::{BufRead as _, BufReader, Write};

@@ -76,6 +76,8 @@ pub struct Node {
     pub joined: bool,
     /// The last thing it signed.
     pub signer: SignerState,
+    /// Votes out of its log that it tells the others, once it takes part: by validator's address.
+    pub replayed: Vec<(String, SignerState)>,
     /// The round as it sees it; one above its last block.
     pub view: Round,
 }
@@ -87,7 +89,22 @@ impl Node {
         let (name, signer) = (name.to_owned(), SignerState::default());
         let (join_ms, started_ms) = (0, None);
         let (isolated, panicked, joined) = (false, false, false);
-        Self { name, id, address, public_key, power, join_ms, started_ms, isolated, panicked, joined, signer, view }
+        let replayed = Vec::new();
+        Self {
+            name,
+            id,
+            address,
+            public_key,
+            power,
+            join_ms,
+            started_ms,
+            isolated,
+            panicked,
+            joined,
+            signer,
+            replayed,
+            view,
+        }
     }
 
     /// Whether it has been running for this share (in quarters) of the time it needs to take part.
@@ -163,6 +180,23 @@ impl Model {
         }
     }
 
+    /// A node that starts finds these votes in its log, by validator's address.
+    pub fn replay(&mut self, name: &str, votes: Vec<(String, SignerState)>) {
+        self.node_mut(name).into_iter().for_each(|node| node.replayed.clone_from(&votes));
+    }
+
+    /// Every validator has prevoted and its log has gone since: no node has a vote, and no signer gives one anew.
+    pub fn strand(&mut self) {
+        self.round.step = step::PREVOTE;
+        let vote = SignerState { height: self.round.height, round: 0, step: 2 };
+        for node in &mut self.nodes {
+            node.view.clone_from(&self.round);
+            if node.power > 0 {
+                node.signer = vote;
+            }
+        }
+    }
+
     /// The process of a node is gone.
     pub fn stop(&mut self, name: &str) {
         if let Some(node) = self.node_mut(name) {
@@ -195,6 +229,7 @@ impl Model {
     /// Moves the chain on to `now_ms`: who takes part, votes, and perhaps a block.
     pub fn step(&mut self, now_ms: i64) {
         self.join(now_ms);
+        self.tell();
         let quiet = now_ms - self.round.since_ms < self.block_time_ms * 8 / 10;
         match self.round.step {
             step::NEW_HEIGHT if quiet => {}
@@ -220,6 +255,18 @@ impl Model {
         for node in &mut self.nodes {
             let company = reachable > usize::from(node.reachable(now_ms)) || node.power * 3 >= total;
             node.joined = node.up_for(4, now_ms) && !node.panicked && !node.isolated && company;
+        }
+    }
+
+    /// Those who take part tell the votes that they have replayed.
+    fn tell(&mut self) {
+        let joined = self.nodes.iter_mut().filter(|node| node.joined);
+        let told: Vec<_> = joined.flat_map(|node| std::mem::take(&mut node.replayed)).collect();
+        for (address, vote) in told.into_iter().filter(|(_, vote)| vote.height == self.round.height && vote.round == 0)
+        {
+            let votes = if vote.step == 2 { &mut self.round.prevotes } else { &mut self.round.precommits };
+            let validators = self.nodes.iter().zip(votes);
+            validators.filter(|(node, _)| node.address == address).for_each(|(_, bit)| *bit = true);
         }
     }
 

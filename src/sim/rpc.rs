@@ -57,7 +57,7 @@ fn number(query: &str, key: &str, default: u64) -> Result<u64, (i64, String)> {
 }
 
 /// The hash that stands for `what` at a height, upper-case hex.
-fn hash(what: &str, height: u64) -> String {
+pub(super) fn hash(what: &str, height: u64) -> String {
     hex::encode_upper(Sha256::digest(format!("{what} {height}")))
 }
 
@@ -125,7 +125,8 @@ fn validator(node: &Node) -> Value {
 }
 
 fn validators(model: &Model, node: &Node, query: &str) -> Answer {
-    let height = number(query, "height", node.view.height - 1)?;
+    // Without a height it tells the set of the one in progress, unless it is syncing (`rpc/core/env.go`).
+    let height = number(query, "height", node.view.height - u64::from(!node.joined))?;
     let per_page = number(query, "per_page", 30)?.clamp(1, 100);
     let (page, total) = (number(query, "page", 1)?, model.validators as u64);
     let pages = total.div_ceil(per_page).max(1);

@@ -77,7 +77,7 @@ async fn run(dir: &Path, layout: &Layout, out: &mut (dyn Write + Send)) -> Resul
         let mut node = key.node(&sim.name, sim.power);
         node.join_ms = layout.join_ms * (100 + 5 * late) / 100;
         nodes.push(node);
-        built.push(build(folders, client.clone())?);
+        built.push(build(folders, key.private, client.clone())?);
     }
     let ports: BTreeMap<_, _> = built.iter().map(|b| (b.host.folders.name.clone(), b.port)).collect();
     let model = chain(layout, nodes)?;
@@ -111,11 +111,11 @@ fn client_key(dir: &Path) -> Result<PublicKey> {
     Ok(key.public_key().clone())
 }
 
-fn build(folders: Folders, client: PublicKey) -> Result<Built> {
+fn build(folders: Folders, signer: PrivateKey, client: PublicKey) -> Result<Built> {
     let socket = bind(any_port()).and_then(|socket| socket.listen(1024));
     let listener = socket.map_err(failed("listen"))?;
     let port = listener.local_addr().map_err(failed("listen"))?.port();
-    let host = Arc::new(Host::new(folders, server(ssh_key()?), client));
+    let host = Arc::new(Host::new(folders, signer, server(ssh_key()?), client));
     Ok(Built { host, listener, port })
 }
 
@@ -142,9 +142,13 @@ fn chain(layout: &Layout, mut nodes: Vec<Node>) -> Result<Model> {
     let online: u64 = nodes.iter().filter(|node| !silent.contains(&&node.name)).map(|node| node.power).sum();
     let now_ms = process::now_ms();
     let model = Model::new(&layout.chain_id, layout.block_time_ms, layout.height, nodes, now_ms);
-    let halted = online < model.quorum();
+    let halted = layout.stranded || online < model.quorum();
     let last_ms = if halted { now_ms - HALTED_FOR } else { now_ms };
-    Ok(Model::new(&layout.chain_id, layout.block_time_ms, layout.height, model.nodes, last_ms))
+    let mut model = Model::new(&layout.chain_id, layout.block_time_ms, layout.height, model.nodes, last_ms);
+    if layout.stranded {
+        model.strand();
+    }
+    Ok(model)
 }
 
 fn finish_homes(built: &[Built], layout: &Layout, model: &Model) -> Result<()> {
@@ -152,7 +156,7 @@ fn finish_homes(built: &[Built], layout: &Layout, model: &Model) -> Result<()> {
     for Built { host, .. } in built {
         write_json(&host.folders.home().join("config/genesis.json"), &genesis)?;
         let signer = model.node(&host.folders.name).map(|node| node.signer).unwrap_or_default();
-        host.folders.write_signer(signer)?;
+        host.write_signer(&layout.chain_id, signer)?;
     }
     Ok(())
 }

@@ -14,9 +14,9 @@ use super::control::{ChainState, Fault, Reply};
 use super::host::{Folders, failed, write};
 use super::link::Host;
 use super::model::Model;
-use super::process;
 use super::systemctl::full;
 use super::unit::{Active, End, Unit};
+use super::{process, vote};
 use crate::error::{Error, Result};
 
 /// Log lines kept for a host.
@@ -148,6 +148,8 @@ impl World {
         unit.started(child.id().unwrap_or_default(), process::monotonic_us());
         host.folders.control_group(&unit.name, unit.pid)?;
         state.model.start(name, since_ms);
+        let votes = vote::replayed(&host.folders.log(), state.model.round.height);
+        state.model.replay(name, votes);
         state.say(name, "INF Starting Node service impl=Node");
         let (world, name) = (Arc::clone(self), name.to_owned());
         tokio::spawn(async move {
@@ -254,7 +256,7 @@ impl World {
         }
         for node in &state.model.nodes {
             if let Some(host) = self.hosts.get(&node.name).filter(|_| before.get(&node.name) != Some(&node.signer)) {
-                host.folders.write_signer(node.signer)?;
+                host.write_signer(&state.model.chain_id, node.signer)?;
             }
         }
         Ok(())

@@ -50,6 +50,7 @@ pub fn observation(text: &str) -> Observation {
         match key {
             "process" => seen.processes.extend(process(value)),
             "wal.set" => seen.wal_set = true,
+            "wal.back" => seen.wal_back = true,
             "database.locked" => seen.database_locked |= value == "1",
             "unit.ActiveExitTimestamp" => seen.stop_began_us = timestamp_us(value),
             "unit.InactiveEnterTimestamp" => seen.stop_ended_us = timestamp_us(value),
@@ -191,18 +192,31 @@ pub fn wals(text: &str) -> Files {
     let mut files = Files::default();
     for (key, value) in pairs(text) {
         match key {
-            "folder" => files.folders.push(Folder { path: value.into(), files: Vec::new() }),
+            "folder" => files.folders.push(Folder { path: value.into(), ..Folder::default() }),
             "file" => {
                 if let Some((file, folder)) = listed(value).zip(files.folders.last_mut()) {
                     folder.files.push(file);
                 }
             }
-            "signer.unreadable" => files.signer = Some(Err(value.into())),
-            "signer.file" => files.signer = Some(decode(value).ok_or_else(|| "it did not come whole".into())),
-            _ => {}
+            "aside" => files.folders.last_mut().into_iter().for_each(|folder| folder.can_be_put_back = true),
+            _ => match key.strip_prefix("aside.") {
+                Some(key) => files.folders.last_mut().into_iter().for_each(|folder| {
+                    folder.signer = signer_text(key, value).or(folder.signer.take());
+                }),
+                None => files.signer = signer_text(key, value).or(files.signer.take()),
+            },
         }
     }
     files
+}
+
+/// The text of a signer's state, as `signer_state` prints it.
+fn signer_text(key: &str, value: &str) -> Option<Result<String, String>> {
+    match key {
+        "signer.unreadable" => Some(Err(value.into())),
+        "signer.file" => Some(decode(value).ok_or_else(|| "it did not come whole".into())),
+        _ => None,
+    }
 }
 
 /// `SIZE KIND NAME`, where a kind may have several words.
@@ -266,6 +280,22 @@ mod tests {
     fn a_key_without_an_address_is_not_taken_for_one() {
         assert!(matches!(key("key.address={\"x\":1}\nkey.pub_key=\n"), KeyFacts::Unreadable(_)));
         assert_eq!(key("key.missing=1\n"), KeyFacts::Missing);
+    }
+
+    #[test]
+    fn reads_logs_and_the_signers_states_beside_them() {
+        let of = |text: &str| BASE64_STANDARD.encode(text);
+        let text = format!(
+            "folder=/d/cs.wal\nfile=54 regular file wal\nfolder=/d/cs.wal.fleet-R\naside=1\naside.signer.file={}\n\
+             folder=/d/cs.wal.fleet-S\naside=1\naside.signer.missing=1\nsigner.file={}\n",
+            of("then"),
+            of("now")
+        );
+        let files = wals(&text);
+        let told = files.folders.iter().map(|one| (one.files.len(), one.can_be_put_back, one.signer.clone()));
+        let expected = [(1, false, None), (0, true, Some(Ok("then".into()))), (0, true, None)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert_eq!(files.signer, Some(Ok("now".into())));
     }
 
     #[test]

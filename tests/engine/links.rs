@@ -93,6 +93,9 @@ impl Transport for Links {
             let refusal = Some("its turn never came, nothing was done".into());
             return Ok(Receipt { refusal, seen: world.observation(name) });
         }
+        if order.action == Action::UndoWal {
+            return world.put_back(order);
+        }
         assert_eq!((order.action, order.expect), (Action::Start, Check::Stopped));
         world.state().sent_starts.push((name.clone(), world.now()));
         sleep(RTT).await;
@@ -135,6 +138,19 @@ impl Transport for Links {
 }
 
 impl World {
+    fn put_back(&self, order: &Order) -> Result<Receipt, Fault> {
+        let name = &order.target.service.host;
+        self.fenced(order);
+        assert_eq!((order.expect, self.host(name).running), (Check::Stopped, false));
+        if self.has(name, Bad::UndoLost) {
+            return Err(Fault::unknown("link died after the command was sent"));
+        }
+        let kept = self.has(name, Bad::KeepsLog);
+        self.change(name, |host| host.log_back = !kept);
+        let refusal = kept.then(|| "its signer has signed since".into());
+        Ok(Receipt { refusal, seen: self.observation(name) })
+    }
+
     /// Nobody acts without the lock.
     fn fenced(&self, order: &Order) {
         let host = self.host(&order.target.service.host);

@@ -8,4 +8,5 @@ mod plans;
 mod resume;
 mod runs;
 mod waits;
+mod wal;
 mod world;

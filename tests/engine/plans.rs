@@ -91,6 +91,16 @@ pub fn now() -> Plan {
     restart(Instant::Now)
 }
 
+/// Puts every node's log back between its stop and its start.
+pub fn restore() -> Plan {
+    let all: Vec<&str> = NODES.iter().map(|(host, _)| *host).collect();
+    let undo = step(Check::Stopped, Action::UndoWal, Check::WalBack, 60_000);
+    let mut plan = now();
+    plan.operation = Operation::RestoreWal;
+    plan.stages.insert(2, stage("log", Shape::Parallel, Needs::Settled, &all, &undo));
+    plan
+}
+
 /// The stop alone.
 pub fn halt() -> Plan {
     let mut plan = now();

@@ -45,6 +45,10 @@ pub enum Bad {
     StartLost,
     /// A start is never answered and never happens.
     StartHangs,
+    /// Its signer has signed since its log was set aside.
+    KeepsLog,
+    /// A log that is to be put back is never heard of again.
+    UndoLost,
     /// It answers nothing but its lock.
     Mute,
 }
@@ -62,6 +66,7 @@ pub struct Host {
     pub armed: bool,
     pub stops: usize,
     pub starts: usize,
+    pub log_back: bool,
     stopped_at: Option<Duration>,
 }
 
@@ -183,7 +188,14 @@ impl World {
         let stopped = host.stopped_at.map_or(0, at_us);
         let height = self.state().height;
         let signer = SignerFacts::State(SignerState { height, round: 0, step: 3 });
-        Observation { unit, stop_began_us: stopped, stop_ended_us: stopped, signer, ..Observation::default() }
+        Observation {
+            unit,
+            stop_began_us: stopped,
+            stop_ended_us: stopped,
+            signer,
+            wal_back: host.log_back,
+            ..Observation::default()
+        }
     }
 
     pub fn rpc(&self, name: &str, query: RpcQuery) -> Result<Vec<u8>, Fault> {

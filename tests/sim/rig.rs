@@ -57,8 +57,10 @@ pub fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
 
 /// Where the hosts are as slow as the machine of the tests is busy, facts are waited for; a test may say for how long.
 fn patience(words: &str) -> &'static [&'static str] {
-    match words.split(' ').next() {
-        Some("restart" | "halt" | "start") if !words.contains("--facts-timeout") => &["--facts-timeout", "60s"],
+    match words.split(' ').find(|word| *word != "wal") {
+        Some("halt" | "restart" | "restore" | "revive" | "start") if !words.contains("--facts-timeout") => {
+            &["--facts-timeout", "60s"]
+        }
         Some("status") => &["--timeout", "60s"],
         _ => &[],
     }

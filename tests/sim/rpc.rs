@@ -65,6 +65,7 @@ fn validators_by_page_and_commits_by_height() {
         (1..=3).map(|page| good(&model, "val-1", &format!("/validators?page={page}&per_page=3"))).collect();
     let set = read::validators(&pages).unwrap();
     assert_eq!(set.validators.iter().map(|v| v.power).collect::<Vec<_>>(), [30, 20, 15, 12, 10, 8, 5]);
+    assert_eq!(set.height, 101, "those of the height in progress");
     let (status, error) = body(&model, "val-1", "/validators?page=4&per_page=3");
     assert_eq!(status, 500);
     assert!(read::validators(&[error]).unwrap_err().contains("page should be within [1, 3] range"));

@@ -18,7 +18,8 @@ const SHARED: &str =
     concat!(include_str!("../../src/ssh/remote/common.sh"), "\n", include_str!("../../src/ssh/remote/wal.sh"));
 
 /// The commands after which the script is killed in turn.
-const COMMANDS: [&str; 11] = ["base64", "chmod", "chown", "cp", "ln", "mkdir", "mv", "rm", "sha256sum", "stat", "sync"];
+const COMMANDS: [&str; 12] =
+    ["base64", "chmod", "chown", "cmp", "cp", "ln", "mkdir", "mv", "rm", "sha256sum", "stat", "sync"];
 
 const NEW: &str = "the log of all votes\n";
 const OLD: [(&str, &str); 3] = [("wal", "old head\n"), ("wal.000", "old first\n"), ("wal.001", "old second\n")];
@@ -95,9 +96,14 @@ impl Node {
         finish(&mut self.script(run, "undo_wal"), "")
     }
 
-    fn facts(&self) -> String {
+    /// What is seen while `run` holds the host.
+    fn facts(&self, run: &str) -> String {
         let mut script = self.script("1", "wal_facts");
-        String::from_utf8(finish(script.arg(self.folder().join("wal")), "").stdout).unwrap()
+        String::from_utf8(finish(script.arg(self.folder().join("wal")).arg(run), "").stdout).unwrap()
+    }
+
+    fn sign(&self, state: &str) {
+        fs::write(self.data().join("priv_validator_state.json"), state).unwrap();
     }
 
     /// A folder to stand first in PATH: each command does its work, counts, and kills all of the script at `after`.
@@ -201,7 +207,7 @@ fn a_log_is_set_and_the_old_one_is_kept_with_the_signers_state() {
     assert_eq!(log(&node.folder()), new_log());
     assert_eq!(log(&node.aside("1")), files(&OLD));
     assert_eq!(fs::read_to_string(node.aside("1").join(".signer")).unwrap(), "{}");
-    assert_eq!(node.facts(), format!("wal.set={}\n", node.aside("1").display()));
+    assert_eq!(node.facts("1"), format!("wal.set={}\n", node.aside("1").display()));
 }
 
 #[test]
@@ -269,7 +275,7 @@ fn undo_puts_the_old_log_back_and_keeps_what_the_node_wrote_since() {
     assert_eq!(log(&node.folder()), files(&OLD));
     assert_eq!(log(&node.aside("1").join("replaced")), files(&since));
     assert_eq!(log(&node.aside("1")), Files::new());
-    assert_eq!(node.facts(), "");
+    assert_eq!(node.facts("2"), "wal.back=1\n");
 }
 
 #[test]
@@ -280,6 +286,9 @@ fn undo_twice_in_one_run_leaves_earlier_runs_alone() {
     succeeds(&node.undo("3"));
     succeeds(&node.undo("3"));
     assert_eq!(log(&node.folder()), files(&[("wal", "first")]));
+    // What run 3 has done is done, whatever else could be put back.
+    let set = format!("wal.set={}\n", node.aside("1").display());
+    assert_eq!((node.facts("3"), node.facts("4")), (format!("{set}wal.back=1\n"), set));
     succeeds(&node.undo("4"));
     assert_eq!(log(&node.folder()), files(&OLD));
     succeeds(&node.undo("5"));
@@ -298,6 +307,71 @@ fn a_run_that_sets_again_after_its_undo_can_undo_again() {
 }
 
 #[test]
+fn a_log_that_the_node_has_written_to_is_not_taken_for_the_old_one() {
+    let node = Node::new(&OLD);
+    succeeds(&node.set("1", NEW, &payload(NEW)));
+    fs::write(node.folder().join("wal"), format!("{NEW}since")).unwrap();
+    assert_eq!(node.facts("2"), "");
+    succeeds(&node.undo("2"));
+    assert_eq!(node.facts("2"), "wal.back=1\n");
+}
+
+#[test]
+fn a_signer_that_has_signed_since_keeps_its_log() {
+    let gone = |node: &Node| fs::remove_file(node.data().join("priv_validator_state.json")).unwrap();
+    let unknown = |node: &Node| fs::remove_file(node.aside("1").join(".signer")).unwrap();
+    let changes: [&dyn Fn(&Node); 3] = [&|node| node.sign("{\"height\":\"36\"}"), &gone, &unknown];
+    for change in changes {
+        let node = Node::new(&OLD);
+        succeeds(&node.set("1", NEW, &payload(NEW)));
+        change(&node);
+        let before = node.everything();
+        let output = node.undo("2");
+        assert!(!output.status.success());
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, "its signer has signed since the old log was set aside\n");
+        assert_eq!(node.everything(), before);
+    }
+}
+
+#[test]
+fn a_node_without_a_signer_gets_its_log_back() {
+    let node = Node::new(&OLD);
+    fs::remove_file(node.data().join("priv_validator_state.json")).unwrap();
+    succeeds(&node.set("1", NEW, &payload(NEW)));
+    succeeds(&node.undo("2"));
+    assert_eq!(log(&node.folder()), files(&OLD));
+}
+
+#[test]
+fn what_is_put_back_already_stays_whatever_is_signed_since() {
+    let node = Node::new(&OLD);
+    succeeds(&node.set("1", NEW, &payload(NEW)));
+    succeeds(&node.undo("2"));
+    node.sign("{\"height\":\"36\"}");
+    succeeds(&node.undo("2"));
+    assert_eq!(log(&node.folder()), files(&OLD));
+}
+
+#[test]
+fn a_refusal_killed_at_any_command_changes_nothing() {
+    let prepare = || {
+        let node = Node::new(&OLD);
+        succeeds(&node.set("1", NEW, &payload(NEW)));
+        node.sign("{\"height\":\"36\"}");
+        node
+    };
+    for after in 1..3 {
+        let node = prepare();
+        let mut command = node.script("2", "undo_wal");
+        let output = finish(command.env("PATH", node.killers(after)), "");
+        assert!(!output.status.success());
+        assert_eq!((log(&node.folder()), log(&node.aside("1"))), (new_log(), files(&OLD)));
+        assert!(node.aside("1").join(".sha256").exists());
+    }
+}
+
+#[test]
 fn a_log_killed_at_any_command_is_one_or_the_other_and_set_goes_on() {
     killed_everywhere(
         || Node::new(&OLD),
@@ -306,7 +380,7 @@ fn a_log_killed_at_any_command_is_one_or_the_other_and_set_goes_on() {
             is_whole(node, &files(&OLD), &new_log());
             succeeds(&node.set("1", NEW, &payload(NEW)));
             assert_eq!((log(&node.folder()), log(&node.aside("1"))), (new_log(), files(&OLD)));
-            assert_eq!(node.facts(), format!("wal.set={}\n", node.aside("1").display()));
+            assert_eq!(node.facts("1"), format!("wal.set={}\n", node.aside("1").display()));
         },
     );
 }

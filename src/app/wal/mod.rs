@@ -1,6 +1,7 @@
 //! `fleet wal`: looking at write-ahead logs, and what is done with them.
 
 pub mod bundle;
+pub mod restore;
 pub mod revive;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::chain::wal::survey::{Node, Survey};
 use crate::cli::{Output, WalShowArgs};
 use crate::engine::wal;
 use crate::error::Result;
-use crate::model::facts::{Facts, HostFacts, KeyFacts};
+use crate::model::facts::{Facts, HostFacts, KeyFacts, NodeConfig};
 use crate::model::inventory::{Chain, ServiceId};
 use crate::render;
 
@@ -76,14 +77,19 @@ async fn logs_of(
     facts: &Facts,
     service: &ServiceId,
 ) -> std::result::Result<crate::chain::wal::found::NodeLogs, String> {
-    let config = match facts.hosts.get(&service.host) {
+    let config = config_of(facts, service)?;
+    let state_file = if config.remote_signer.is_empty() { &*config.state_file } else { "" };
+    wal::read(&*context.transport, &service.host, &config.wal_file, state_file).await.map_err(|fault| fault.reason)
+}
+
+/// The config of a node; an error says why it isn't known.
+fn config_of<'a>(facts: &'a Facts, service: &ServiceId) -> std::result::Result<&'a NodeConfig, String> {
+    let found = match facts.hosts.get(&service.host) {
         Some(HostFacts::Silent(silence)) => return Err(silence.reason.clone()),
         _ => facts.service(service).ok_or("its host told nothing of it")?,
     };
-    let why = config.config_error.clone().unwrap_or_else(|| "its config could not be read".into());
-    let config = config.config.as_ref().ok_or(why)?;
-    let state_file = if config.remote_signer.is_empty() { &*config.state_file } else { "" };
-    wal::read(&*context.transport, &service.host, &config.wal_file, state_file).await.map_err(|fault| fault.reason)
+    let why = found.config_error.clone().unwrap_or_else(|| "its config could not be read".into());
+    found.config.as_ref().ok_or(why)
 }
 
 fn address_of(facts: &Facts, service: &ServiceId) -> Option<String> {

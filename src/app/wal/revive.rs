@@ -1,4 +1,4 @@
-//! `fleet wal revive` and `fleet wal restore`.
+//! `fleet wal revive`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -12,11 +12,11 @@ use crate::app::scope::scope;
 use crate::chain::verdict::diagnose;
 use crate::chain::wal::proto::Timestamp;
 use crate::chain::wal::survey::Node;
-use crate::cli::{ConfirmArgs, Output, WalRestoreArgs, WalReviveArgs, WatchArgs};
+use crate::cli::{ConfirmArgs, Output, WalReviveArgs, WatchArgs};
 use crate::engine::Ended;
 use crate::error::{Error, Kind, Result};
 use crate::model::facts::{Facts, KeyFacts, ServiceFacts};
-use crate::model::inventory::{Chain, Role, ServiceId};
+use crate::model::inventory::{Chain, ServiceId};
 use crate::model::plan::{Operation, WalContent};
 use crate::model::verdict::ChainState;
 use crate::ops::Request;
@@ -78,27 +78,8 @@ async fn put_back(context: &Context, chain: &Chain, on: &ServiceId, args: &WalRe
     plan_and_run(context, chain, &request, &facts, (&confirm, None)).await.map(drop)
 }
 
-/// Restarts nodes with the logs that were set aside last.
-pub async fn restore(context: &Context, args: &WalRestoreArgs) -> Result<u8> {
-    let scope = scope(&context.inventory, context.selector(Some(&args.selector))?.as_deref())?;
-    context.must_be_able_to_confirm(&args.confirm)?;
-    let chain = &context.inventory.chains[&scope.chain];
-    let facts = facts(context, chain, args.confirm.facts_timeout).await;
-    let signs = |host: &String| {
-        let validator = context.inventory.host(host).is_some_and(|host| host.role == Role::Validator);
-        validator || facts.services().any(|(service, facts)| service.host == *host && has_key(facts))
-    };
-    if let Some(service) = scope.hosts.iter().find(|host| signs(host)) {
-        return Err(refused(&format!("{service} signs: its old log lacks what it has signed since"))
-            .hint("only nodes without a signer get their logs back: name a sentry"));
-    }
-    let request =
-        request(context, Operation::RestoreWal, &scope.chain, scope.hosts.clone(), &args.confirm, &args.watch);
-    let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, Some(&args.watch))).await?;
-    Ok(finished.map_or(0, |finished| finished.exit))
-}
-
-fn request(
+/// What is asked of the planner.
+pub(super) fn request(
     context: &Context,
     operation: Operation,
     chain: &str,
@@ -166,7 +147,7 @@ fn now(context: &Context) -> Timestamp {
     }
 }
 
-fn refused(reason: &str) -> Error {
+pub(super) fn refused(reason: &str) -> Error {
     Error::new(Kind::Refused, format!("refused (wal-strands): {reason}\n  nothing was changed"))
 }
 

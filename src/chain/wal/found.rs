@@ -21,6 +21,10 @@ pub struct Folder {
     pub path: String,
     /// Its files.
     pub files: Vec<Listed>,
+    /// Whether it was set aside by fleet and hasn't been put back.
+    pub can_be_put_back: bool,
+    /// The text of the signer's state when it was set aside, where there was a file.
+    pub signer: Option<Result<String, String>>,
 }
 
 /// Where a log stands.

@@ -1,6 +1,7 @@
 //! Write-ahead logs of the consensus: what is in them, and what may be done to them without stranding or forking a
 //! chain.
 
+pub mod back;
 pub mod bundle;
 pub mod check;
 pub mod clear;

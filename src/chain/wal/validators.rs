@@ -148,7 +148,7 @@ fn canonical_block_id(id: Option<&BlockId>) -> Option<CanonicalBlockId> {
 }
 
 /// What is signed of a vote.
-pub(super) fn vote_sign_bytes(vote: &Vote, chain_id: &str) -> Vec<u8> {
+pub fn vote_sign_bytes(vote: &Vote, chain_id: &str) -> Vec<u8> {
     let canonical = CanonicalVote {
         r#type: vote.r#type,
         height: vote.height,

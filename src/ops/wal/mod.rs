@@ -23,9 +23,10 @@ pub fn set(scene: &Scene<'_>) -> Stage {
     stage(scene, Action::SetWal, Check::WalSet)
 }
 
-/// The stage that puts the set-aside log of every node back.
+/// The stage that puts the set-aside log of every node back. A host refuses where the signer has signed since; that node
+/// starts with the log it has.
 pub fn undo(scene: &Scene<'_>) -> Stage {
-    stage(scene, Action::UndoWal, Check::WalBack)
+    Stage { needs: Needs::Settled, ..stage(scene, Action::UndoWal, Check::WalBack) }
 }
 
 fn stage(scene: &Scene<'_>, action: Action, verify: Check) -> Stage {

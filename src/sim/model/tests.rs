@@ -124,3 +124,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_stranded_chain_stands_until_somebody_tells_the_votes() {
+    let mut model = chain();
+    model.strand();
+    start_all(&mut model, 0);
+    let now = run(&mut model, 0, 20_000);
+    assert_eq!((model.height(), model.round.step), (100, step::PREVOTE));
+    assert_eq!(model.power_of(&model.round.prevotes), 0);
+    model.stop("sentry-1");
+    let vote = |i: usize, height| (format!("{i:040X}"), SignerState { height, round: 0, step: 2 });
+    let told = (0..7).map(|i| vote(i, 101)).chain([vote(0, 100)]);
+    model.node_mut("sentry-1").unwrap().join_ms = 1200;
+    model.replay("sentry-1", told.collect());
+    model.start("sentry-1", now);
+    let now = run(&mut model, now, 1000);
+    assert_eq!(model.height(), 100, "it tells them when it takes part");
+    run(&mut model, now, 3000);
+    assert!(model.height() > 100);
+    assert_eq!(model.blocks[&101].signed, vec![true; 7]);
+}

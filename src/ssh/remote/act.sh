@@ -94,5 +94,5 @@ note_end "$step" "$epoch" "$code"
 # Whether a start took is seen from the unit alone; a stop is proven by all there is.
 [ "$action" = start ] && home='' db_dir='' state_file=''
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
-case $action in *-wal) wal_facts "$wal_file" ;; esac
+case $action in *-wal) wal_facts "$wal_file" "$run" ;; esac
 echo "done=1"

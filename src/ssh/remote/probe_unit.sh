@@ -1,4 +1,7 @@
 # One service: UNIT HOME DB_DIR STATE_FILE WAL_FILE.
 unit_facts "$1" "$2" "$3" "$4"
-wal_facts "$5"
+# Only the run that holds this host puts a log back.
+top_epoch
+read_line "$locks/$top/run"
+wal_facts "$5" "$line"
 echo "done=1"

@@ -88,6 +88,13 @@ set_wal() {
     :
 }
 
+# Whether the signer is where it was when the log in $aside was set aside. Else that log lacks what was signed since, and a
+# node that replays it could not vote in that round again.
+has_not_signed_since() {
+    [ -e "$aside/.signer" ] || [ -e "$state_file" ] || return 0
+    cmp -s "$aside/.signer" "$state_file"
+}
+
 # Puts back what was set aside last; the log that was in its place is kept beside it.
 undo_wal() {
     folder=${wal_file%/*}
@@ -103,6 +110,10 @@ undo_wal() {
         [ -e "$mark" ] && aside=${mark%/*}
     done
     [ -n "$aside" ] || return 0
+    if ! has_not_signed_since; then
+        echo "its signer has signed since the old log was set aside"
+        return 1
+    fi
     mkdir -p "$aside/replaced" && log_files "$folder" | while IFS= read -r file; do
         is_old "$file" || ln -f "$file" "$aside/replaced/" || exit 1
     done || return 1
@@ -124,13 +135,20 @@ undo_wal() {
     drop_log "$aside"
 }
 
-# Whether the log that a run has set is in its place, as a fact.
+# What came of logs in place $1, as facts: that the one a run has set is there, and that there is nothing left to put back
+# or that run $2 has put it back.
 wal_facts() {
     [ -n "$1" ] || return 0
+    back=1
     for mark in "${1%/*}".fleet-*/.sha256; do
         [ -r "$mark" ] || continue
+        back=
         read_line "$mark"
         sum=$(sha256sum "$1" 2>/dev/null)
         [ "${sum%% *}" = "$line" ] && echo "wal.set=${mark%/*}"
     done
+    for mark in "${1%/*}".fleet-*/.undone-"$2"; do
+        [ -e "$mark" ] && back=1
+    done
+    [ -z "$back" ] || echo "wal.back=1"
 }
