@@ -8,8 +8,8 @@ use super::signed::{Signed, last};
 use super::validators::{Key, Validator, Validators};
 
 macro_rules! wal {
-    ($name:literal) => {
-        include_bytes!(concat!("../../../tests/corpus/wal/", $name))
+    ($($name:literal),+) => {
+        include_bytes!(concat!("../../../tests/corpus/wal/", $($name),+))
     };
 }
 
@@ -27,6 +27,36 @@ pub const HALTED_STATES: [&[u8]; 4] = [
 pub const ROUNDS: [&[u8]; 3] = [wal!("rounds/node0.wal"), wal!("rounds/node1.wal"), wal!("rounds/node2.wal")];
 pub const ROUNDS_STATES: [&[u8]; 3] =
     [wal!("rounds/node0.state.json"), wal!("rounds/node1.state.json"), wal!("rounds/node2.state.json")];
+
+/// The log of node 1, the states of all signers and the validators of a network of another version.
+pub struct Network {
+    pub log: &'static [u8],
+    pub states: [&'static [u8]; 4],
+    genesis: &'static [u8],
+}
+
+macro_rules! network {
+    ($version:literal) => {
+        Network {
+            log: wal!($version, "/node1.wal"),
+            states: [
+                wal!($version, "/node0.state.json"),
+                wal!($version, "/node1.state.json"),
+                wal!($version, "/node2.state.json"),
+                wal!($version, "/node3.state.json"),
+            ],
+            genesis: wal!($version, "/genesis.json"),
+        }
+    };
+}
+
+pub const OTHER_VERSIONS: [Network; 2] = [network!("v0.37"), network!("v0.39")];
+
+impl Network {
+    pub fn validators(&self) -> Validators {
+        validators(self.genesis)
+    }
+}
 
 pub const TIME: Timestamp = Timestamp { seconds: 1_795_000_000, nanos: 7 };
 

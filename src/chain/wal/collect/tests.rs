@@ -1,5 +1,9 @@
 use super::super::corpus::{self, HALTED, HALTED_STATES, ROUNDS, ROUNDS_STATES};
+use super::super::record::End;
+use super::super::replay::{Log, Outcome};
+use super::super::signed::Signed;
 use super::super::validators::Key;
+use super::super::view::{Point, View};
 use super::*;
 
 fn collect(validators: &Validators, height: u64, logs: &[&[u8]]) -> Collected {
@@ -123,4 +127,32 @@ fn sources_do_not_add_up() {
     collector.add_records("log", &corpus::records(HALTED[1]));
     collector.add("state", &corpus::spoken(HALTED_STATES[1], 1, &validators).message());
     assert_eq!(collector.finish().rounds, collect(&validators, 3, &[HALTED[1]]).rounds);
+}
+
+#[test]
+fn other_versions_write_the_same() {
+    for network in corpus::OTHER_VERSIONS {
+        let validators = network.validators();
+        let log = Log::whole([network.log]);
+        let view = View::of(&log);
+        assert_eq!((view.last_end_height, view.furthest), (Some(2), Some(Point { height: 3, round: 0, step: 4 })));
+        assert_eq!((view.end, &view.damage[..]), (End::Clean, &[][..]));
+        let signed: Vec<_> = (0..4).map(|node| corpus::spoken(network.states[node], node, &validators)).collect();
+        assert_eq!(signed.iter().map(Signed::place).collect::<Vec<_>>(), [(2, 0, 2), (3, 0, 1), (3, 0, 1), (3, 0, 1)]);
+        assert!(signed.iter().all(|last| view.holds(last.signature())));
+
+        let replay = log.replay(3, 1);
+        assert_eq!(replay.outcome, Outcome::Whole);
+        let mut collector = Collector::new(&validators, 3);
+        collector.add_records("log", &replay.records);
+        let Collected { messages, left_out, rounds, .. } = collector.finish();
+        assert_eq!((left_out, rounds[&0].len(), messages.blocks.len()), (vec![], 5, 1));
+        let voters: Vec<_> = messages.votes.iter().map(|vote| (vote.kind, vote.validator.as_str())).collect();
+        let mut expected: Vec<_> =
+            validators.list()[1..].iter().map(|one| (VoteKind::Prevote, one.address.as_str())).collect();
+        expected.sort_unstable();
+        assert_eq!(voters, expected);
+        let whole = messages.blocks.first().map(|(_, block)| block);
+        assert!(messages.votes.iter().all(|vote| vote.block.as_ref() == whole));
+    }
 }
