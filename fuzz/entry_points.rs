@@ -56,7 +56,7 @@ pub fn wal_records(bytes: &[u8]) {
         assert!(given.votes.is_subset(&all.votes) && given.blocks.is_subset(&all.blocks));
         assert!(write::short(height, 1, &replay.records, None, TIME).is_ok());
     }
-    let group = Group::new("wal", &[Listed { name: "wal".into(), size: bytes.len() as u64 }]);
+    let group = Group::new("wal", &[Listed { name: "wal".into(), size: bytes.len() as u64, modified_s: 0 }]);
     let mut window = Window::default();
     if !bytes.is_empty() {
         assert!(matches!(group.step(&window, None, u64::MAX), Step::Read(_)));

@@ -15,6 +15,7 @@ use crate::chain::wal::proto::Timestamp;
 use crate::chain::wal::survey::{Node, Survey, name_of};
 use crate::engine::barrier::interrupted_now;
 use crate::engine::run::{Ended, Run};
+use crate::engine::wal::Which;
 use crate::engine::{check, stage, wal};
 use crate::model::event::What;
 use crate::model::inventory::ServiceId;
@@ -150,7 +151,8 @@ async fn nodes(run: &Run, stage: &Stage, clearing: &Clearing) -> Result<Vec<Fate
 }
 
 async fn read(run: &Run, target: &Target) -> Node {
-    let reading = wal::read(&*run.transport, &target.service.host, &target.wal_file, &target.state_file);
+    let reading =
+        wal::read(&*run.transport, &target.service.host, (&target.wal_file, &target.state_file), Which::OfHeight);
     let logs = match timeout(READ, reading).await {
         Ok(logs) => logs.map_err(|fault| fault.reason),
         Err(_) => Err(format!("no answer in {} s", READ.as_secs())),

@@ -4,6 +4,7 @@ use crate::chain::rpc;
 use crate::chain::wal::found::{Files, Folder, Found, NodeLogs, Place};
 use crate::chain::wal::tail::{Group, Step, Window};
 use crate::chain::wal::validators::Validators;
+use crate::chain::wal::view::View;
 use crate::engine::check::{validator_pages, wrong_answer};
 use crate::engine::{Answer, Fault, Probe, Prober};
 
@@ -19,22 +20,55 @@ pub async fn files(prober: &dyn Prober, host: &str, wal_file: &str, state_file: 
     }
 }
 
+/// Which of a node's logs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// The live one, and those that may hold something of the height in progress.
+    OfHeight,
+}
+
+/// How far a file's time may be off against the records in it, s.
+const SLACK_S: i64 = 600;
+
 /// Reads a node's logs and its signer's state. `wal_file` is the head of its log, `state_file` is empty where there is no
 /// local signer.
-pub async fn read(prober: &dyn Prober, host: &str, wal_file: &str, state_file: &str) -> Result<NodeLogs, Fault> {
+pub async fn read(
+    prober: &dyn Prober,
+    host: &str,
+    (wal_file, state_file): (&str, &str),
+    which: Which,
+) -> Result<NodeLogs, Fault> {
     let files = files(prober, host, wal_file, state_file).await?;
+    let mut since_s = i64::MIN;
     let (folder, head) = wal_file.rsplit_once('/').unwrap_or((".", wal_file));
     let mut logs = Vec::new();
-    for one in &files.folders {
+    // The live one first: it tells since when its height goes on.
+    let (live, aside): (Vec<_>, Vec<_>) = files.folders.iter().partition(|one| one.path == folder);
+    for one in live.into_iter().chain(aside) {
         let place = if one.path == folder { Place::Live } else { Place::Aside };
         let corrupted = format!("{head}.CORRUPTED");
         for (name, place) in [(head, place), (&corrupted, Place::Corrupted)] {
-            if one.files.iter().any(|file| file.name == name) {
+            let file = one.files.iter().find(|file| file.name == name);
+            if file.is_some_and(|file| file.modified_s >= since_s) {
                 logs.push(find(prober, host, one, name, place).await?);
+            }
+            if place == Place::Live && which == Which::OfHeight {
+                since_s = logs.last().and_then(began_s).map_or(since_s, |began| began - SLACK_S);
             }
         }
     }
     Ok(NodeLogs { signer: files.signer, logs })
+}
+
+/// When the height in progress began, by a log's last `#ENDHEIGHT`. A log begins with that of height 0 whenever its node
+/// finds none, so that one tells nothing.
+fn began_s(found: &Found) -> Option<i64> {
+    let records = View::of(found.log.as_ref().ok()?).records;
+    let last = records.iter().rfind(|record| record.end_height().is_some())?;
+    last.end_height().filter(|height| *height > 0)?;
+    Some(last.message.time?.seconds)
 }
 
 async fn find(prober: &dyn Prober, host: &str, folder: &Folder, head: &str, place: Place) -> Result<Found, Fault> {

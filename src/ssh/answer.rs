@@ -219,11 +219,12 @@ fn signer_text(key: &str, value: &str) -> Option<Result<String, String>> {
     }
 }
 
-/// `SIZE KIND NAME`, where a kind may have several words.
+/// `SIZE MODIFIED KIND NAME`, where a kind may have several words.
 fn listed(line: &str) -> Option<Listed> {
     let (size, rest) = line.split_once(' ')?;
+    let (modified, rest) = rest.split_once(' ')?;
     let name = rest.strip_prefix("regular file ").or_else(|| rest.strip_prefix("regular empty file "))?;
-    Some(Listed { name: name.into(), size: size.parse().ok()? })
+    Some(Listed { name: name.into(), size: size.parse().ok()?, modified_s: modified.parse().ok()? })
 }
 
 fn decode(base64: &str) -> Option<String> {
@@ -286,7 +287,7 @@ mod tests {
     fn reads_logs_and_the_signers_states_beside_them() {
         let of = |text: &str| BASE64_STANDARD.encode(text);
         let text = format!(
-            "folder=/d/cs.wal\nfile=54 regular file wal\nfolder=/d/cs.wal.fleet-R\naside=1\naside.signer.file={}\n\
+            "folder=/d/cs.wal\nfile=54 1795000000 regular file wal\nfolder=/d/cs.wal.fleet-R\naside=1\naside.signer.file={}\n\
              folder=/d/cs.wal.fleet-S\naside=1\naside.signer.missing=1\nsigner.file={}\n",
             of("then"),
             of("now")

@@ -74,7 +74,11 @@ impl Lab {
             node.host.inside(&["systemctl", "daemon-reload"]);
         }
         let processes: Vec<Pid> = nodes.iter().flat_map(Node::processes).collect();
-        let to_all = |signal| processes.iter().for_each(|pid| drop(kill_process(*pid, signal)));
+        let to_all = |signal| {
+            processes.iter().for_each(|pid| {
+                let _ = kill_process(*pid, signal);
+            })
+        };
         let validators = self.validators();
         let height = until(60, what, || {
             // The moment is short: look closely for a while.

@@ -10,6 +10,7 @@ use crate::app::scope::scope;
 use crate::chain::wal::bundle::Bundle;
 use crate::chain::wal::survey::Node;
 use crate::cli::WalBundleArgs;
+use crate::engine::wal::Which;
 use crate::error::{Error, Result};
 use crate::render::words::counted;
 
@@ -21,7 +22,7 @@ pub async fn bundle(context: &Context, args: &WalBundleArgs) -> Result<u8> {
     }
     let chain = &context.inventory.chains[&scope.chain];
     let facts = facts(context, chain, args.timeout).await;
-    let mut nodes = read(context, chain, &facts, args.timeout).await;
+    let mut nodes = read(context, chain, &facts, Which::OfHeight, args.timeout).await;
     nodes.retain(|node| scope.hosts.contains(&node.service.host));
     for node in &nodes {
         if let Err(reason) = &node.logs {

@@ -15,7 +15,7 @@ use crate::app::memory;
 use crate::app::scope::{hosts_of, scope};
 use crate::chain::wal::survey::{Node, Survey};
 use crate::cli::{Output, WalShowArgs};
-use crate::engine::wal;
+use crate::engine::wal::{self, Which};
 use crate::error::Result;
 use crate::model::facts::{Facts, HostFacts, KeyFacts, NodeConfig};
 use crate::model::inventory::{Chain, ServiceId};
@@ -27,7 +27,7 @@ pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
     let chain = &context.inventory.chains[&scope.chain];
     let bundled = bundle::load(&args.from, &chain.chain_id)?;
     let facts = facts(context, chain, args.timeout).await;
-    let mut nodes = read(context, chain, &facts, args.timeout).await;
+    let mut nodes = read(context, chain, &facts, Which::All, args.timeout).await;
     nodes.extend(bundled);
     let survey = survey(context, chain, &facts).await;
     let mut report = survey.report(&nodes);
@@ -54,7 +54,7 @@ pub(super) async fn facts(context: &Context, chain: &Chain, bound: Duration) -> 
 }
 
 /// The logs of every node of the chain.
-pub(super) async fn read(context: &Context, chain: &Chain, facts: &Facts, bound: Duration) -> Vec<Node> {
+pub(super) async fn read(context: &Context, chain: &Chain, facts: &Facts, which: Which, bound: Duration) -> Vec<Node> {
     let hosts = hosts_of(&context.inventory, &chain.name);
     // A silent host's validator is known from an earlier gather.
     let known = memory::powers(context, chain, facts).addresses;
@@ -63,7 +63,7 @@ pub(super) async fn read(context: &Context, chain: &Chain, facts: &Facts, bound:
     let known = &known;
     join_all(services.map(|service| async move {
         let address = address_of(facts, &service.id).or_else(|| known.get(&service.id.to_string()).cloned());
-        let logs = match timeout(bound, logs_of(context, facts, &service.id)).await {
+        let logs = match timeout(bound, logs_of(context, facts, &service.id, which)).await {
             Ok(logs) => logs,
             Err(_) => Err(format!("no answer in {} s", bound.as_secs())),
         };
@@ -76,10 +76,12 @@ async fn logs_of(
     context: &Context,
     facts: &Facts,
     service: &ServiceId,
+    which: Which,
 ) -> std::result::Result<crate::chain::wal::found::NodeLogs, String> {
     let config = config_of(facts, service)?;
     let state_file = if config.remote_signer.is_empty() { &*config.state_file } else { "" };
-    wal::read(&*context.transport, &service.host, &config.wal_file, state_file).await.map_err(|fault| fault.reason)
+    let files = (&*config.wal_file, state_file);
+    wal::read(&*context.transport, &service.host, files, which).await.map_err(|fault| fault.reason)
 }
 
 /// The config of a node; an error says why it isn't known.

@@ -14,6 +14,7 @@ use crate::chain::wal::proto::Timestamp;
 use crate::chain::wal::survey::Node;
 use crate::cli::{ConfirmArgs, Output, WalReviveArgs, WatchArgs};
 use crate::engine::Ended;
+use crate::engine::wal::Which;
 use crate::error::{Error, Kind, Result};
 use crate::model::facts::{Facts, KeyFacts, ServiceFacts};
 use crate::model::inventory::{Chain, ServiceId};
@@ -39,7 +40,7 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     if diagnose(chain, &context.inventory, &facts, None, &known).state == ChainState::Advancing {
         return Err(Error::usage(format!("{} advances: there is nothing to revive", chain.chain_id)));
     }
-    let mut nodes = read(context, chain, &facts, args.confirm.facts_timeout).await;
+    let mut nodes = read(context, chain, &facts, Which::OfHeight, args.confirm.facts_timeout).await;
     let survey = survey(context, chain, &facts).await;
     let on = carrier(context, chain, &facts, args.on.as_deref())?;
     let mut running = running(&facts, &nodes);

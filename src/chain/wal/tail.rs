@@ -20,6 +20,8 @@ pub struct Listed {
     pub name: String,
     /// Bytes.
     pub size: u64,
+    /// When it was written to last, Unix s by its host's clock.
+    pub modified_s: i64,
 }
 
 /// The files of one log, oldest first, the head last (`libs/autofile/group.go`).
@@ -77,7 +79,7 @@ impl Group {
         chunks.sort_by_key(|(index, _)| *index);
         let size = listed.iter().find(|file| file.name == head).map_or(0, |file| file.size);
         let files = chunks.into_iter().map(|(_, file)| file.clone());
-        Self { files: files.chain([Listed { name: head.into(), size }]).collect() }
+        Self { files: files.chain([Listed { name: head.into(), size, modified_s: 0 }]).collect() }
     }
 
     /// Bytes of all files.

@@ -40,7 +40,10 @@ pub fn short(
     last: Option<&Signed>,
     time: Timestamp,
 ) -> Result<Vec<u8>, TooLarge> {
-    let mut log = begin(height, initial_height, time)?;
+    let ended = own.iter().find(|record| record.end_height() == Some(marker(height, initial_height)));
+    // No time stands for one that nobody knows: the height didn't begin when fleet writes this.
+    let began = ended.and_then(|record| record.message.time).unwrap_or_default();
+    let mut log = begin(height, initial_height, began)?;
     let last = last.filter(|signed| u64::try_from(signed.height()) == Ok(height));
     let is_last = |record: &Record| last.is_some_and(|signed| signature_of(record) == Some(signed.signature()));
     for record in own.iter().filter(|record| record.end_height().is_none() && record.height() == Some(height)) {

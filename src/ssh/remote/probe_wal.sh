@@ -4,7 +4,7 @@ folder=${1%/*}
 for place in "$folder" "$folder".fleet-*; do
     [ -d "$place" ] || continue
     echo "folder=$place"
-    (cd "$place" && stat -c 'file=%s %F %n' -- * 2>/dev/null)
+    (cd "$place" && stat -c 'file=%s %Y %F %n' -- * 2>/dev/null)
     [ -e "$place/.sha256" ] || continue
     echo "aside=1"
     signer_state "$place/.signer" | sed 's/^/aside./'

@@ -136,7 +136,7 @@ fn other_versions_write_the_same() {
         let log = Log::whole([network.log]);
         let view = View::of(&log);
         assert_eq!((view.last_end_height, view.furthest), (Some(2), Some(Point { height: 3, round: 0, step: 4 })));
-        assert_eq!((view.end, &view.damage[..]), (End::Clean, &[][..]));
+        assert_eq!((&view.end, &view.damage[..]), (&End::Clean, &[][..]));
         let signed: Vec<_> = (0..4).map(|node| corpus::spoken(network.states[node], node, &validators)).collect();
         assert_eq!(signed.iter().map(Signed::place).collect::<Vec<_>>(), [(2, 0, 2), (3, 0, 1), (3, 0, 1), (3, 0, 1)]);
         assert!(signed.iter().all(|last| view.holds(last.signature())));

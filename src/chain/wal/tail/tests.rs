@@ -9,7 +9,8 @@ const WINDOW: usize = MARGIN + 256 * 1024;
 
 /// Reads a log as a host would send it; gives the result and the bytes that were sent.
 fn fetch(files: &[(&str, &[u8])], committed: Option<u64>, limit: u64) -> (Step, u64) {
-    let listed = files.iter().map(|(name, bytes)| Listed { name: (*name).into(), size: bytes.len() as u64 });
+    let listed =
+        files.iter().map(|(name, bytes)| Listed { name: (*name).into(), size: bytes.len() as u64, modified_s: 0 });
     let group = Group::new("wal", &listed.collect::<Vec<_>>());
     let (mut window, mut sent) = (Window::default(), 0);
     loop {
@@ -52,7 +53,7 @@ fn filler(size: usize) -> Vec<u8> {
 #[test]
 fn a_group_is_its_chunks_and_its_head() {
     let names = ["wal", "wal.001", "wal.1000", "wal.000", "wal.CORRUPTED", "wal.01", "wall.002", "wal.bak.003"];
-    let listed: Vec<_> = names.iter().map(|name| Listed { name: (*name).into(), size: 1 }).collect();
+    let listed: Vec<_> = names.iter().map(|name| Listed { name: (*name).into(), size: 1, modified_s: 0 }).collect();
     let group = Group::new("wal", &listed);
     let files: Vec<_> = group.files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(files, ["wal.000", "wal.001", "wal.1000", "wal"]);
