@@ -94,9 +94,9 @@ fn held(bench: &Bench, validator: &str, round: u32, block: &str) -> bool {
 /// The block that a node commits by its own log alone, with the round.
 pub(super) fn committed<'a>(bench: &Bench, replay: &'a Replay) -> Option<(u32, &'a str)> {
     let majorities = bench.majorities(&replay.messages.votes, VoteKind::Precommit);
-    majorities
-        .into_iter()
-        .find_map(|(round, block)| Some((round, block.filter(|block| replay.messages.has_block(block))?)))
+    // A block of an earlier round was dropped with it.
+    let whole = |block: &&str| replay.messages.blocks.contains(&(replay.round, (*block).to_string()));
+    majorities.into_iter().find_map(|(round, block)| Some((round, block.filter(whole)?)))
 }
 
 /// Whether a validator's own log gives it back a lock on `block`, from `round` or later, that nothing has opened.
