@@ -281,3 +281,24 @@ fn whose_records_would_settle_it_is_told() {
     let unknown: Vec<_> = forks[0].unknown.iter().map(|one| one.address.as_str()).collect();
     assert_eq!((forks[0].possible, unknown), (75, vec!["C"]));
 }
+
+#[test]
+fn votes_that_are_left_and_votes_to_come_add_up_to_a_quorum() {
+    let prevote = vote("A", 0, VoteKind::Prevote, Some("X"));
+    let mut case = case(std::slice::from_ref(&prevote));
+    case.online = ["A", "B"].map(Into::into).into();
+    case.replayed = vec![Replay { prevoting: true, ..replay(Some("A"), &[prevote], &[]) }];
+    let powers = |case: &mut Case, powers: [u64; 4]| {
+        case.set.validators.iter_mut().zip(powers).for_each(|(one, power)| one.power = power);
+    };
+    powers(&mut case, [34, 33, 17, 16]);
+    assert_eq!(decide(&case).forecast, Forecast::Continues { round: 1 });
+    let mut less = case.clone();
+    powers(&mut less, [34, 32, 17, 17]);
+    let Forecast::Strands(shortfall) = decide(&less).forecast else { panic!("goes on") };
+    assert_eq!((shortfall.round, shortfall.kind, shortfall.have), (0, VoteKind::Prevote, 66));
+    case.replayed[0].prevoting = false;
+    let Forecast::Strands(shortfall) = decide(&case).forecast else { panic!("goes on") };
+    assert_eq!((shortfall.round, shortfall.kind, shortfall.have), (0, VoteKind::Precommit, 33));
+    assert!(shortfall.only_unprompted() && shortfall.unprompted[..] == case.set.validators[..1]);
+}
