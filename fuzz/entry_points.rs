@@ -53,7 +53,8 @@ pub fn wal_records(bytes: &[u8]) {
         let mut collector = Collector::new(&validators, height);
         collector.add_records("log", &replay.records);
         let all = collector.finish().messages;
-        assert!(given.votes.is_subset(&all.votes) && given.blocks.is_subset(&all.blocks));
+        assert!(given.votes.is_subset(&all.votes));
+        assert!(given.blocks.iter().all(|(_, block)| all.blocks.iter().any(|(_, known)| known == block)));
         assert!(write::short(height, 1, &replay.records, None, TIME).is_ok());
     }
     let group = Group::new("wal", &[Listed { name: "wal".into(), size: bytes.len() as u64, modified_s: 0 }]);

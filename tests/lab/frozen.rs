@@ -30,12 +30,8 @@ impl Node {
         self.wal.parent().unwrap().to_owned()
     }
 
-    pub fn signer_file(&self) -> PathBuf {
-        self.data().join("priv_validator_state.json")
-    }
-
-    fn spoken(&self) -> Option<Spoken> {
-        let state: Value = serde_json::from_slice(&fs::read(self.signer_file()).ok()?).ok()?;
+    pub fn spoken(&self) -> Option<Spoken> {
+        let state: Value = serde_json::from_slice(&fs::read(&self.signer_file).ok()?).ok()?;
         let height = state["height"].as_str()?.parse().ok()?;
         Some(Spoken { power: self.power, height, step: state["step"].as_u64()? })
     }
@@ -96,6 +92,9 @@ impl Lab {
             }
             None
         });
+        let spoken: Vec<_> =
+            validators.iter().map(|node| (&node.host.name, node.spoken(), node.last_ended())).collect();
+        println!("killed at {height}: {spoken:?}");
         to_all(Signal::KILL);
         nodes.iter().for_each(Node::stop);
         height

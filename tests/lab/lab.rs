@@ -45,6 +45,7 @@ struct Facts {
     validator_address: String,
     wal: String,
     key_file: String,
+    state_file: String,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +66,8 @@ pub struct Node {
     /// The head of its WAL, seen from here.
     pub wal: PathBuf,
     pub key_file: PathBuf,
+    /// Its signer's state.
+    pub signer_file: PathBuf,
 }
 
 /// What systemd says of a unit: a start changes the time and the process, a restart by itself the count.
@@ -87,6 +90,7 @@ impl Node {
             address: facts.validator_address.clone(),
             wal: seen_here(&facts.wal),
             key_file: seen_here(&facts.key_file),
+            signer_file: seen_here(&facts.state_file),
         }
     }
 

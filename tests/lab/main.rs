@@ -12,6 +12,7 @@ mod died;
 mod faults;
 mod frozen;
 mod lab;
+mod lost;
 mod process;
 mod refusals;
 mod restarts;

@@ -218,12 +218,13 @@ pub fn case(chain: &Chain, before: &[Node], net: &Net, unread: &BTreeSet<usize>)
 }
 
 fn replay(index: usize, node: &Node) -> Replay {
+    let blocks = node.had.iter().map(|(round, block)| (*round, name(*block))).collect();
     Replay {
         node: format!("h{index}"),
         validator: node.seat.map(address),
         round: node.round,
         prevoting: node.step > PREVOTE || (node.step == PREVOTE && !node.any(node.round, 2)),
-        messages: if node.replayable { parsed(&node.log) } else { Messages::default() },
+        messages: if node.replayable { Messages { blocks, ..parsed(&node.log) } } else { Messages::default() },
     }
 }
 

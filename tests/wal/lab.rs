@@ -111,6 +111,24 @@ fn a_block_that_all_have_precommitted_is_taken_up() {
 }
 
 #[test]
+fn a_block_that_its_only_holder_has_dropped_with_its_round_is_missing() {
+    let chain = Chain::new(vec![25; 4]);
+    let before = net(&chain, &[(0, 3, 1, Some(1)), (1, 3, 1, Some(1)), (2, 3, 1, Some(1)), (3, 3, 1, Some(1))]);
+    let mut after = cleared(&before, Clearing::Timed);
+    after.nodes[4] = before.nodes[4].clone();
+    after.nodes[4].restart();
+    let (decision, ends) = judged(&chain, &before, after.clone(), &[], None);
+    assert_eq!(decision.forecast, Forecast::BlockMissing { block: name(1), round: 1 });
+    assert!(ends.iter().all(|end| *end == End::Strands), "{ends:?}");
+    // Read once more behind the votes, it is there in their round.
+    after.nodes[4].log = union(&before);
+    after.nodes[4].restart();
+    let (decision, ends) = judged(&chain, &before, after, &[], None);
+    assert_eq!(decision.forecast, Forecast::Commits { block: name(1), round: 1 });
+    assert!(ends.iter().all(|end| *end == End::Goes), "{ends:?}");
+}
+
+#[test]
 fn a_block_committed_out_of_sight_is_refused_as_a_possible_fork() {
     let chain = Chain::new(vec![25; 4]);
     let mut before = net(&chain, &[(0, 3, 1, None), (1, 3, 1, None), (2, 3, 1, None)]);

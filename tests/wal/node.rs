@@ -25,6 +25,8 @@ pub struct Node {
     pub proposal_block: Option<Block>,
     pub wanted: Option<Block>,
     pub locked: Option<(u32, Block)>,
+    /// The proposal blocks it has had all parts of, with the round it was in.
+    pub had: BTreeSet<(u32, Block)>,
     valid: Option<(u32, Block)>,
     pub votes: Vec<Vote>,
     tracked: u32,
@@ -51,6 +53,7 @@ impl Node {
             proposal_block: None,
             wanted: None,
             locked: None,
+            had: BTreeSet::new(),
             valid: None,
             votes: Vec::new(),
             tracked: 0,
@@ -113,6 +116,7 @@ impl Node {
             Record::Parts(block) => {
                 if self.wanted == Some(block) && self.proposal_block != Some(block) {
                     self.proposal_block = Some(block);
+                    self.had.insert((self.round, block));
                     self.whole();
                 }
             }

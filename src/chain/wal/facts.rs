@@ -44,8 +44,8 @@ pub fn replay(node: &str, validator: Option<&str>, records: &[Record], validator
     for record in records {
         steps.take(record);
     }
-    let mut blocks = collected.messages.blocks;
-    blocks.retain(|(_, block)| steps.whole.contains(block));
+    let proven: BTreeSet<&String> = collected.messages.blocks.iter().map(|(_, block)| block).collect();
+    let blocks = steps.whole.iter().filter(|(_, block)| proven.contains(block)).cloned().collect();
     Replay {
         node: node.into(),
         validator: validator.map(Into::into),

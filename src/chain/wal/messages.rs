@@ -34,8 +34,9 @@ pub struct Vote {
 pub struct Messages {
     /// Each once.
     pub votes: BTreeSet<Vote>,
-    /// Blocks that are whole: the round of a proposal and the hash of the block it proposes, where the proposal and
-    /// every part of the block are there.
+    /// Blocks that are whole. Of what is known of the height: the round of a proposal and the hash of the block it
+    /// proposes, where the proposal and every part of the block are there. Of one node: the round in which it had the
+    /// proposed block, which it drops when it leaves the round without a lock on it.
     pub blocks: BTreeSet<(u32, String)>,
 }
 

@@ -119,6 +119,9 @@ pub struct Fork {
     pub free: u64,
     /// Of those who may have precommitted it, the ones nobody knows it of: their records would settle it.
     pub unknown: Vec<Validator>,
+    /// Online validators that may still precommit otherwise; without them the round can't but commit it. Empty where that
+    /// wouldn't do.
+    pub open: Vec<Validator>,
 }
 
 /// Decides on a case. Both halves are computed, whatever the other says.

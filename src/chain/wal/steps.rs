@@ -32,8 +32,8 @@ pub(super) struct Steps<'a> {
     refused: &'a BTreeSet<Vote>,
     pub round: u32,
     pub step: u8,
-    /// Hashes of the blocks of which it has had all parts.
-    pub whole: BTreeSet<String>,
+    /// Blocks of which it has had all parts: the round it was in, and the hash.
+    pub whole: BTreeSet<(u32, String)>,
     votes: BTreeMap<(u32, VoteKind), BTreeMap<String, Named>>,
     /// The last round whose votes it takes from anyone.
     tracked: u32,
@@ -83,8 +83,11 @@ impl<'a> Steps<'a> {
         self.step > PREVOTE || (self.step == PREVOTE && !self.any(self.round, VoteKind::Prevote))
     }
 
-    /// Takes a record of the height whose signature, if it has one, is verified.
+    /// Takes a record of the height whose signature, if it has one, is verified. A node that has committed takes none.
     pub fn take(&mut self, record: &Record) {
+        if self.step == COMMIT && self.block {
+            return;
+        }
         match record.entry() {
             Some(Entry::TimeoutInfo(timeout)) => self.time_out(timeout),
             Some(Entry::MsgInfo(info)) => match info.msg.as_ref().and_then(|message| message.sum.as_ref()) {
@@ -202,7 +205,7 @@ impl<'a> Steps<'a> {
         let proposed = self.proposal.as_ref().and_then(|proposal| collect::named(proposal.block_id.as_ref()));
         let voted = self.votes.values().flat_map(BTreeMap::values).flatten().cloned();
         let named = proposed.into_iter().chain(voted).filter(|(_, set)| self.wanted.as_ref() == Some(set));
-        let hashes: Vec<String> = named.map(|(hash, _)| hash).collect();
+        let hashes: Vec<_> = named.map(|(hash, _)| (self.round, hash)).collect();
         self.whole.extend(hashes);
     }
 
@@ -254,7 +257,7 @@ impl<'a> Steps<'a> {
     fn pass_over(&mut self, hash: &str, set: &PartSet) {
         if self.wanted.as_ref() != Some(set) {
             self.want(Some(set.clone()));
-        } else if !self.whole.contains(hash) {
+        } else if !self.whole.contains(&(self.round, hash.to_string())) {
             self.block = false;
         }
     }

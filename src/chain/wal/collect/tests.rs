@@ -136,7 +136,7 @@ fn other_versions_write_the_same() {
         let log = Log::whole([network.log]);
         let view = View::of(&log);
         assert_eq!((view.last_end_height, view.furthest), (Some(2), Some(Point { height: 3, round: 0, step: 4 })));
-        assert_eq!((&view.end, &view.damage[..]), (&End::Clean, &[][..]));
+        assert!(view.end == End::Clean && view.damage.is_empty());
         let signed: Vec<_> = (0..4).map(|node| corpus::spoken(network.states[node], node, &validators)).collect();
         assert_eq!(signed.iter().map(Signed::place).collect::<Vec<_>>(), [(2, 0, 2), (3, 0, 1), (3, 0, 1), (3, 0, 1)]);
         assert!(signed.iter().all(|last| view.holds(last.signature())));
@@ -146,7 +146,8 @@ fn other_versions_write_the_same() {
         let mut collector = Collector::new(&validators, 3);
         collector.add_records("log", &replay.records);
         let Collected { messages, left_out, rounds, .. } = collector.finish();
-        assert_eq!((left_out, rounds[&0].len(), messages.blocks.len()), (vec![], 5, 1));
+        assert!(left_out.iter().all(|left| left.why == Why::Height(2)), "{left_out:?}");
+        assert_eq!((rounds[&0].len(), messages.blocks.len()), (5, 1));
         let voters: Vec<_> = messages.votes.iter().map(|vote| (vote.kind, vote.validator.as_str())).collect();
         let mut expected: Vec<_> =
             validators.list()[1..].iter().map(|one| (VoteKind::Prevote, one.address.as_str())).collect();

@@ -1,6 +1,6 @@
 use super::super::corpus::{self, HALTED, HALTED_STATES, ROUNDS, ROUNDS_STATES, TIME};
 use super::super::messages::VoteKind;
-use super::super::proto::{Entry, Inner, TimedWalMessage};
+use super::super::proto::{Entry, Inner, TimedWalMessage, TimeoutInfo};
 use super::super::record::{self, from_peer};
 use super::super::replay::Log;
 use super::super::view::{Point, View};
@@ -130,4 +130,33 @@ fn signers_have_spoken_at_their_height_alone() {
     assert_eq!(spoken(&last, 2), Spoken::Unread);
     assert_eq!(spoken(&Ok(None), 3), Spoken::Nothing);
     assert_eq!(spoken(&Err("empty".into()), 3), Spoken::Unread);
+}
+
+#[test]
+fn a_block_is_there_in_the_round_in_which_its_parts_came() {
+    let validators = corpus::halted();
+    let records = corpus::records(HALTED[1]);
+    let second: Vec<_> = records.iter().filter(|record| record.height() == Some(2)).collect();
+    let kind = |record: &Record| record.consensus().and_then(|message| message.sum.clone());
+    let part = second.iter().position(|record| matches!(kind(record), Some(Inner::BlockPart(_)))).unwrap();
+    let precommit = |record: &Record| match kind(record) {
+        Some(Inner::Vote(inner)) => inner.vote.unwrap().r#type == 2,
+        _ => false,
+    };
+    let ends = |round| {
+        let timeout = TimeoutInfo { duration: None, height: 2, round, step: 7 };
+        Record { offset: 0, message: record::timed(Entry::TimeoutInfo(timeout), TIME) }
+    };
+    let read = |records: &[&Record]| {
+        let records: Vec<Record> = records.iter().copied().cloned().collect();
+        let replay = super::replay("n", None, &records, &validators, 2);
+        let rounds: Vec<u32> = replay.messages.blocks.iter().map(|(round, _)| *round).collect();
+        (replay.round, rounds)
+    };
+    let before: Vec<_> = second.iter().copied().filter(|record| !precommit(record)).collect();
+    assert_eq!(read(&before), (0, vec![0]));
+    assert_eq!(read(&[&before[..], &[&ends(0)]].concat()), (1, vec![0]));
+    assert_eq!(read(&[&second[..part], &[&ends(0), second[part]]].concat()), (1, vec![]));
+    // Once it has committed the block nothing leads it on.
+    assert_eq!(read(&[&second[..], &[&ends(1)]].concat()), (0, vec![0]));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::chain::quorum;
-use crate::chain::wal::messages::{Case, Messages, Replay, Spoken, Vote, VoteKind};
+use crate::chain::wal::messages::{Case, Replay, Spoken, Vote, VoteKind};
 use crate::model::facts::Validator;
 
 /// Round and step of a signature, in the signer's own order; `(0, 0)` is before all of them.
@@ -88,11 +88,5 @@ impl<'a> Bench<'a> {
         }
         let enough = |who: &[&str]| self.power(|validator| who.contains(&validator)) >= self.quorum;
         tally.into_iter().filter(|(_, who)| enough(who)).map(|(what, _)| what).collect()
-    }
-}
-
-impl Messages {
-    pub(super) fn has_block(&self, block: &str) -> bool {
-        self.blocks.iter().any(|(_, hash)| hash == block)
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::Fork;
 use super::bench::Bench;
 use crate::chain::wal::messages::{Replay, Spoken, Vote, VoteKind};
+use crate::model::facts::Validator;
 
 /// The blocks that may be committed and passed over.
 pub(super) fn forks(bench: &Bench) -> Vec<Fork> {
@@ -46,7 +47,7 @@ fn candidate(bench: &Bench, round: u32, block: Option<&str>) -> Option<Fork> {
         may_have_voted(bench, validator, round, VoteKind::Precommit, block)
             && known(bench, validator, round, VoteKind::Precommit).next().is_none()
     });
-    Some(Fork { round, block: block.map(Into::into), possible, free, unknown })
+    Some(Fork { round, block: block.map(Into::into), possible, free, unknown, open: open(bench, round, block) })
 }
 
 fn may_have_voted(bench: &Bench, validator: &str, round: u32, kind: VoteKind, block: Option<&str>) -> bool {
@@ -65,15 +66,25 @@ fn known<'a>(bench: &'a Bench, validator: &'a str, round: u32, kind: VoteKind) -
 /// Whether the chain can't but take this block.
 fn taken_up(bench: &Bench, fork: &Fork) -> bool {
     let Some(block) = fork.block.as_deref() else { return false };
-    fork.free < bench.quorum || shut(bench, fork.round, block)
+    fork.free < bench.quorum || shut(bench, fork.round, block, |validator| !bench.online(validator))
+}
+
+/// Who would have to be stopped for the round to be shut.
+fn open(bench: &Bench, round: u32, block: Option<&str>) -> Vec<Validator> {
+    let commits =
+        |block: &str| bench.case.replayed.iter().any(|replay| committed(bench, replay) == Some((round, block)));
+    match block.filter(|block| commits(block) && shut(bench, round, block, |_| true)) {
+        Some(_) => bench.list(|validator| bench.online(validator) && bench.below(validator, (round, 3))),
+        None => Vec::new(),
+    }
 }
 
 /// Whether nothing can leave the round without committing its block: all precommits that may turn up there are for it,
-/// and nothing stands beyond it.
-fn shut(bench: &Bench, round: u32, block: &str) -> bool {
+/// and nothing stands beyond it. Those who haven't spoken there must be `stopped`.
+fn shut(bench: &Bench, round: u32, block: &str, stopped: impl Fn(&str) -> bool) -> bool {
     let beyond = |replay: &Replay| replay.round > round || replay.messages.votes.iter().any(|vote| vote.round > round);
     let signed_beyond = |validator: &str| bench.last(validator).is_some_and(|last| last > (round, 3));
-    let away = |validator: &str| !bench.online(validator) && bench.below(validator, (round, 3));
+    let away = |validator: &str| stopped(validator) && bench.below(validator, (round, 3));
     let precommitted = |validator: &str| {
         known(bench, validator, round, VoteKind::Precommit).any(|vote| vote.block.as_deref() == Some(block))
     };
@@ -94,9 +105,9 @@ fn held(bench: &Bench, validator: &str, round: u32, block: &str) -> bool {
 /// The block that a node commits by its own log alone, with the round.
 pub(super) fn committed<'a>(bench: &Bench, replay: &'a Replay) -> Option<(u32, &'a str)> {
     let majorities = bench.majorities(&replay.messages.votes, VoteKind::Precommit);
-    majorities
-        .into_iter()
-        .find_map(|(round, block)| Some((round, block.filter(|block| replay.messages.has_block(block))?)))
+    // A block of an earlier round was dropped with it.
+    let whole = |block: &&str| replay.messages.blocks.contains(&(replay.round, (*block).to_string()));
+    majorities.into_iter().find_map(|(round, block)| Some((round, block.filter(whole)?)))
 }
 
 /// Whether a validator's own log gives it back a lock on `block`, from `round` or later, that nothing has opened.

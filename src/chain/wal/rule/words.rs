@@ -62,10 +62,11 @@ impl Fork {
     fn words(&self, height: u64, name: &dyn Fn(&str) -> String) -> String {
         let block = self.block.as_deref().map_or_else(|| "a block".into(), |block| format!("block {}", short(block)));
         format!(
-            "{block} may have been committed out of sight at {height}/{}, with up to {} of the power{}",
+            "{block} may have been committed out of sight at {height}/{}, with up to {} of the power{}{}",
             self.round,
             self.possible,
-            listed("; unknown of", &self.unknown, name)
+            listed("; unknown of", &self.unknown, name),
+            listed("; sure to be taken while these, who may still vote otherwise, are stopped:", &self.open, name),
         )
     }
 }
