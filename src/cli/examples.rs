@@ -81,12 +81,15 @@ Examples:
 /// `fleet wal restore`
 pub const WAL_RESTORE: &str = "\
 Puts the log back that was set aside last; what was in its place is kept, as
-FOLDER.fleet-RUN/replaced. A validator that has signed since doesn't get its
-old log back: the votes it has given since aren't in it.
+FOLDER.fleet-RUN/replaced. A validator gets its old log back before its next
+start, or as long as it has signed nothing since; one that has is refused by
+name, for those votes aren't in the old log. That is looked at before anything
+is stopped, and on the host once its node is stopped: one that has signed
+meanwhile starts with the log it has, and the run ends with exit code 4.
 
 Examples:
   fleet wal restore sentry-1 --dry-run
-  fleet wal restore sentry-1";
+  fleet wal restore 'val-[1-3]'";
 
 /// `fleet exec`
 pub const EXEC: &str = "\

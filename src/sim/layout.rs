@@ -27,7 +27,8 @@ pub struct Layout {
     pub foreign: Vec<Foreign>,
     /// Hosts whose node has died before the outset.
     pub down: Vec<String>,
-    /// Every validator has prevoted at the height in progress, and all logs were cleared since.
+    /// Every validator has prevoted at the height in progress, and all logs were cleared since. Signatures are real, so
+    /// that logs made of them can revive the chain.
     #[serde(default)]
     pub stranded: bool,
 }

@@ -43,8 +43,8 @@ pub struct Knobs {
 pub struct Host {
     /// Where it is on disk.
     pub folders: Folders,
-    /// What its node signs with.
-    pub signer: PrivateKey,
+    /// What its node signs with, where signatures are to be real.
+    pub signer: Option<PrivateKey>,
     /// The SSH server's settings, with its own key.
     pub config: Arc<russh::server::Config>,
     /// The one public key that is let in.
@@ -57,7 +57,7 @@ pub struct Host {
 
 impl Host {
     /// A host to which the way is clear.
-    pub fn new(folders: Folders, signer: PrivateKey, config: russh::server::Config, client: PublicKey) -> Self {
+    pub fn new(folders: Folders, signer: Option<PrivateKey>, config: russh::server::Config, client: PublicKey) -> Self {
         let knobs = watch::Sender::new(Knobs::default());
         Self { folders, signer, config: Arc::new(config), client, knobs, left: Mutex::new(None) }
     }
@@ -80,7 +80,7 @@ impl Host {
 
     /// Writes what the node's signer has signed last.
     pub fn write_signer(&self, chain_id: &str, state: SignerState) -> Result<()> {
-        self.folders.write_signer(&vote::state_file(&self.signer, chain_id, state, process::now_ms())?)
+        self.folders.write_signer(&vote::state_file(self.signer.as_ref(), chain_id, state, process::now_ms())?)
     }
 
     fn left(&self) -> std::sync::MutexGuard<'_, Option<u64>> {

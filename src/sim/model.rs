@@ -182,7 +182,9 @@ impl Model {
 
     /// A node that starts finds these votes in its log, by validator's address.
     pub fn replay(&mut self, name: &str, votes: Vec<(String, SignerState)>) {
-        self.node_mut(name).into_iter().for_each(|node| node.replayed.clone_from(&votes));
+        if let Some(node) = self.node_mut(name) {
+            node.replayed = votes;
+        }
     }
 
     /// Every validator has prevoted and its log has gone since: no node has a vote, and no signer gives one anew.

@@ -77,7 +77,7 @@ async fn run(dir: &Path, layout: &Layout, out: &mut (dyn Write + Send)) -> Resul
         let mut node = key.node(&sim.name, sim.power);
         node.join_ms = layout.join_ms * (100 + 5 * late) / 100;
         nodes.push(node);
-        built.push(build(folders, key.private, client.clone())?);
+        built.push(build(folders, layout.stranded.then_some(key.private), client.clone())?);
     }
     let ports: BTreeMap<_, _> = built.iter().map(|b| (b.host.folders.name.clone(), b.port)).collect();
     let model = chain(layout, nodes)?;
@@ -111,7 +111,7 @@ fn client_key(dir: &Path) -> Result<PublicKey> {
     Ok(key.public_key().clone())
 }
 
-fn build(folders: Folders, signer: PrivateKey, client: PublicKey) -> Result<Built> {
+fn build(folders: Folders, signer: Option<PrivateKey>, client: PublicKey) -> Result<Built> {
     let socket = bind(any_port()).and_then(|socket| socket.listen(1024));
     let listener = socket.map_err(failed("listen"))?;
     let port = listener.local_addr().map_err(failed("listen"))?.port();

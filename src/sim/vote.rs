@@ -1,4 +1,4 @@
-//! The votes of simulated signers, with real signatures, and those that a node finds in its log.
+//! The votes of simulated signers, and those that a node finds in its log.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,17 +13,20 @@ use crate::chain::wal::validators::vote_sign_bytes;
 use crate::error::{Error, Result};
 use crate::model::facts::SignerState;
 
-/// What a signer has signed: `priv_validator_state.json`.
-pub fn state_file(key: &PrivateKey, chain_id: &str, state: SignerState, at_ms: i64) -> Result<Value> {
+/// What a signer has signed: `priv_validator_state.json`. Without a key its signature proves nothing, and costs nothing.
+pub fn state_file(key: Option<&PrivateKey>, chain_id: &str, state: SignerState, at_ms: i64) -> Result<Value> {
     let SignerState { height, round, step } = state;
     if step == 0 {
         return Ok(json!({"height": "0", "round": 0, "step": 0}));
     }
     let signed = vote_sign_bytes(&vote(state, at_ms)?, chain_id);
-    let signature = key.try_sign(&signed).map_err(|error| Error::failed(format!("simulation: signature: {error}")))?;
+    let signature = match key.map(|key| key.try_sign(&signed)).transpose() {
+        Ok(signature) => signature.map_or([0; 64].to_vec(), |signature| signature.as_bytes().to_vec()),
+        Err(error) => return Err(Error::failed(format!("simulation: signature: {error}"))),
+    };
     Ok(json!({
         "height": height.to_string(), "round": round, "step": step,
-        "signature": BASE64.encode(signature.as_bytes()), "signbytes": hex::encode_upper(signed),
+        "signature": BASE64.encode(signature), "signbytes": hex::encode_upper(signed),
     }))
 }
 
@@ -79,13 +82,13 @@ mod tests {
         let validators = Validators::new("c-1", vec![validator]);
         for step in [2, 3] {
             let state = SignerState { height: 7, round: 0, step };
-            let file = state_file(&key.private, "c-1", state, 1_770_531_128_123).unwrap().to_string();
+            let file = state_file(Some(&key.private), "c-1", state, 1_770_531_128_123).unwrap().to_string();
             let vote = last(&file, &key.address, &validators).unwrap().unwrap();
             let log = union(7, 1, &BTreeMap::from([(0, vec![vote.message()])]), Timestamp::default()).unwrap();
             assert_eq!(replayed(&log, 7), [(key.address.clone(), state)]);
             assert_eq!(replayed(&log, 8), []);
         }
-        let nothing = state_file(&key.private, "c-1", SignerState::default(), 0).unwrap().to_string();
+        let nothing = state_file(Some(&key.private), "c-1", SignerState::default(), 0).unwrap().to_string();
         assert_eq!(last(&nothing, &key.address, &validators), Ok(None));
     }
 }

@@ -41,23 +41,23 @@ mod tests {
 
     type Text = Option<Result<String, String>>;
 
-    fn signed(height: u64, step: u8) -> Text {
-        Some(Ok(format!(r#"{{"height":"{height}","round":0,"step":{step}}}"#)))
+    fn text(height: u64, step: u8) -> String {
+        format!(r#"{{"height":"{height}","round":0,"step":{step}}}"#)
     }
 
     fn files(asides: &[Text], now: Text) -> Files {
         let live = Folder { path: "/d/cs.wal".into(), ..Folder::default() };
         let aside = |signer: &Text| Folder { can_be_put_back: true, signer: signer.clone(), ..Folder::default() };
-        let put_back = Folder { signer: signed(1, 1), ..Folder::default() };
+        let put_back = Folder { signer: Some(Ok(text(1, 1))), ..Folder::default() };
         Files { folders: [live].into_iter().chain(asides.iter().map(aside)).chain([put_back]).collect(), signer: now }
     }
 
     #[test]
     fn a_log_is_put_back_where_the_signer_is_where_it_was() {
         assert_eq!(against(&files(&[None], None)), None);
-        assert_eq!(against(&files(&[signed(35, 2)], signed(35, 2))), None);
+        assert_eq!(against(&files(&[Some(Ok(text(35, 2)))], Some(Ok(text(35, 2))))), None);
         // The last one counts.
-        assert_eq!(against(&files(&[signed(30, 2), signed(35, 2)], signed(35, 2))), None);
+        assert_eq!(against(&files(&[Some(Ok(text(30, 2))), Some(Ok(text(35, 2)))], Some(Ok(text(35, 2))))), None);
     }
 
     #[test]
@@ -65,14 +65,20 @@ mod tests {
         let unread = || Some(Err("permission denied".to_owned()));
         let other = Some(Ok(r#"{"height":"35","round":0,"step":2,"signature":"x"}"#.to_owned()));
         let table = [
-            (files(&[], signed(35, 2)), "has no log that was set aside"),
-            (files(&[signed(35, 2)], signed(36, 3)), "has signed since: 35/0/2, then 36/0/3"),
-            (files(&[signed(35, 2), signed(34, 2)], signed(35, 2)), "has signed since: 34/0/2, then 35/0/2"),
-            (files(&[signed(35, 2)], other), "has another signer's state than when its log was set aside"),
-            (files(&[signed(35, 2)], unread()), "has a signer's state that can't be read: permission denied"),
-            (files(&[unread()], signed(35, 2)), "has a signer's state that can't be read: permission denied"),
-            (files(&[None], signed(35, 2)), "may have signed since: no signer's state was kept with its old log"),
-            (files(&[signed(35, 2)], None), "has lost its signer's state since"),
+            (files(&[], Some(Ok(text(35, 2)))), "has no log that was set aside"),
+            (files(&[Some(Ok(text(35, 2)))], Some(Ok(text(36, 3)))), "has signed since: 35/0/2, then 36/0/3"),
+            (
+                files(&[Some(Ok(text(35, 2))), Some(Ok(text(34, 2)))], Some(Ok(text(35, 2)))),
+                "has signed since: 34/0/2, then 35/0/2",
+            ),
+            (files(&[Some(Ok(text(35, 2)))], other), "has another signer's state than when its log was set aside"),
+            (files(&[Some(Ok(text(35, 2)))], unread()), "has a signer's state that can't be read: permission denied"),
+            (files(&[unread()], Some(Ok(text(35, 2)))), "has a signer's state that can't be read: permission denied"),
+            (
+                files(&[None], Some(Ok(text(35, 2)))),
+                "may have signed since: no signer's state was kept with its old log",
+            ),
+            (files(&[Some(Ok(text(35, 2)))], None), "has lost its signer's state since"),
         ];
         for (files, reason) in table {
             assert_eq!(against(&files).as_deref(), Some(reason));
