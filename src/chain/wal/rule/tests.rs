@@ -301,4 +301,10 @@ fn votes_that_are_left_and_votes_to_come_add_up_to_a_quorum() {
     let Forecast::Strands(shortfall) = decide(&case).forecast else { panic!("goes on") };
     assert_eq!((shortfall.round, shortfall.kind, shortfall.have), (0, VoteKind::Precommit, 33));
     assert!(shortfall.only_unprompted() && shortfall.unprompted[..] == case.set.validators[..1]);
+    // Nothing prompts a signer to a precommit that it has signed already.
+    case.replayed[0].prevoting = true;
+    case.signers.insert("A".into(), Spoken::Vote(vote("A", 0, VoteKind::Precommit, None)));
+    let Forecast::Strands(shortfall) = decide(&case).forecast else { panic!("goes on") };
+    assert_eq!((shortfall.round, shortfall.kind, shortfall.have), (0, VoteKind::Precommit, 33));
+    assert_eq!(shortfall.mute[..], case.set.validators[..1]);
 }
