@@ -10,7 +10,7 @@ use crate::lab::{Lab, Node};
 const CLEAR: [&str; 2] = ["--clear-wal", CHAIN];
 
 /// The folders that fleet has set aside beside a node's log.
-fn aside(node: &Node) -> Vec<PathBuf> {
+pub fn aside(node: &Node) -> Vec<PathBuf> {
     let log = format!("{}.fleet-", node.log_folder().display());
     let entries = fs::read_dir(node.data()).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<PathBuf> = entries.filter(|path| path.display().to_string().starts_with(&log)).collect();

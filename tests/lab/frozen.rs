@@ -37,7 +37,7 @@ impl Node {
     }
 
     /// The last height that ended in its log.
-    fn last_ended(&self) -> Option<u64> {
+    pub fn last_ended(&self) -> Option<u64> {
         View::of(&Log::whole([fs::read(&self.wal).ok()?.as_slice()])).last_end_height
     }
 

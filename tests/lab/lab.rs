@@ -193,15 +193,19 @@ impl Lab {
 
     /// The one node of the second chain.
     pub fn other(&self) -> Node {
+        self.others().pop().unwrap()
+    }
+
+    fn others(&self) -> Vec<Node> {
         let hosts = self.file().hosts;
-        hosts.iter().find_map(|host| Some(Node::of(host, host.services.first()?))).unwrap()
+        hosts.iter().flat_map(|host| host.services.iter().map(move |facts| Node::of(host, facts))).collect()
     }
 
     /// The units of these hosts' nodes, or of all for none.
     pub fn units(&self, hosts: &[&str]) -> BTreeMap<String, Unit> {
         let wanted = |node: &Node| hosts.is_empty() || hosts.contains(&node.host.name.as_str());
         let mut nodes: Vec<Node> = self.nodes().into_iter().filter(wanted).collect();
-        nodes.extend(hosts.is_empty().then(|| self.other()));
+        nodes.extend(self.others().into_iter().filter(|_| hosts.is_empty()));
         nodes.iter().map(|node| (format!("{} {}", node.host.name, node.unit), node.unit_state())).collect()
     }
 

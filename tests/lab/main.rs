@@ -10,6 +10,7 @@ mod clear;
 mod controller;
 mod died;
 mod faults;
+mod fork;
 mod frozen;
 mod lab;
 mod lost;
