@@ -73,13 +73,14 @@ async fn decide(
 ) -> Result<(Logs, Vec<String>), Vec<String>> {
     let nodes = nodes(run, stage, clearing).await.map_err(|reason| vec![reason])?;
     let chain = &run.plan.chain_id;
+    let voters = rpc::voters(&run.state().validators, chain).ok();
     let ms = run.clock.unix_ms();
     let asked = clear::Clearing {
         survey: Survey {
             chain_id: chain,
             initial_height: 1,
-            reported: run.state().baseline,
-            voters: rpc::voters(&run.state().validators, chain).ok(),
+            reported: voters.as_ref().map_or(0, |(height, _)| height.saturating_sub(1)),
+            voters,
         },
         nodes: &nodes,
         drop_records: clearing.drop_records,
