@@ -90,7 +90,10 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
     let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
     match ended {
         Ended::Done => finished(plan, state),
-        Ended::NoBlock(reason) => no_block(&undone(plan, state), &kept(plan, state), reason),
+        Ended::NoBlock(reason) => {
+            let kept: Vec<String> = kept(plan, state).into_iter().chain(refused(state)).collect();
+            no_block(&undone(plan, state), &kept, reason)
+        }
         Ended::Incomplete(reason) => {
             let nothing = if starts_anything(plan, state) { "" } else { ". Nothing was started" };
             (Some(Kind::Incomplete), format!("{reason}{nothing}"), resume)
@@ -136,9 +139,8 @@ fn starts_anything(plan: &Plan, state: &RunState) -> bool {
 fn finished(plan: &Plan, state: &RunState) -> (Option<Kind>, String, Option<String>) {
     let (undone, kept) = (undone(plan, state), kept(plan, state));
     let whole = undone.is_empty() && kept.is_empty();
-    if let (Some((false, why)), true) = (&state.decided, whole) {
-        let summary =
-            format!("{}, with the WALs as they were: clearing is refused: {}", done(plan, state), why.join("; "));
+    if let (Some(refused), true) = (refused(state), whole) {
+        let summary = format!("{}; {refused}", done(plan, state));
         return (Some(Kind::Refused), summary, Some("look at what there is: fleet wal show".into()));
     }
     if whole {
@@ -163,6 +165,12 @@ fn undone(plan: &Plan, state: &RunState) -> Vec<String> {
     let mut names: Vec<String> = bad.map(|(service, ..)| service.to_string()).collect();
     names.dedup();
     names
+}
+
+/// That a clearing was refused, and why.
+fn refused(state: &RunState) -> Option<String> {
+    let (carried_out, why) = state.decided.as_ref()?;
+    (!carried_out).then(|| format!("the WALs are as they were, clearing is refused: {}", why.join("; ")))
 }
 
 /// Whether a node starts without it, with the log that it has.

@@ -197,11 +197,14 @@ async fn carry_out_steps(run: &Run, index: usize, task: &Task, until: Instant, p
         {
             continue;
         }
-        // Under way when fleet died: look first, never repeat blindly.
-        let resumed = before.is_some();
+        // Under way when fleet died: look first, never repeat blindly. A reboot has brought up what is enabled.
+        let resumed = before.is_some() || (step.action == Action::Start && run.state().resumed);
         let outcome = carry_out_step(run, index, number, target, step, (until, patience), resumed, turn).await;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let good = outcome.is_good();
+        if before.is_none() && step.action == Action::Start && outcome == Outcome::Skipped {
+            run.emit(What::Remark { text: format!("{} runs already: it isn't started again", task.service) });
+        }
         run.emit(What::StepEnded { stage: index, service: task.service.clone(), step: number, outcome, took_ms });
         if !good {
             return;

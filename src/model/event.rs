@@ -247,6 +247,8 @@ pub struct RunState {
     pub run: String,
     /// When it began, Unix ms.
     pub started_ms: i64,
+    /// fleet was started again on it.
+    pub resumed: bool,
     /// When the last event happened, Unix ms.
     pub last_ms: i64,
     /// Epoch of the lock we hold on each host.
@@ -291,7 +293,10 @@ impl RunState {
                 self.run.clone_from(run);
                 self.started_ms = event.at_ms;
             }
-            What::Resumed { .. } => self.ended = None,
+            What::Resumed { .. } => {
+                self.resumed = true;
+                self.ended = None;
+            }
             What::Locked { host, epoch, .. } => {
                 self.epochs.insert(host.clone(), *epoch);
             }

@@ -241,7 +241,11 @@ fn rung_row(plan: &Plan, group: &[Rung], crosses: bool) -> Row {
 }
 
 fn below(plan: &Plan) -> Vec<String> {
-    let accepted = if plan.accepted.is_empty() { "none".into() } else { plan.accepted.join(", ") };
+    // Those of the decision are known only when its logs are read: they are overruled then, if need be.
+    let decision = plan.clearing.iter().flat_map(|clearing| &clearing.accepted);
+    let accepted: BTreeSet<&str> = plan.accepted.iter().chain(decision).map(String::as_str).collect();
+    let accepted =
+        if accepted.is_empty() { "none".into() } else { accepted.into_iter().collect::<Vec<_>>().join(", ") };
     let wals = match plan.operation {
         Operation::ReviveWal => "The node's own WAL is set aside; no signer's state is touched.",
         Operation::RestoreWal => "The WAL that is replaced is kept aside; no signer's state is touched.",

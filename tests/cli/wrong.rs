@@ -121,6 +121,35 @@ fn a_bare_restart_explains_both_ways() {
 }
 
 #[test]
+fn logs_are_cleared_only_of_nodes_that_are_restarted() {
+    let fleet = Fleet::with(SMALL);
+    let restart = ["restart", "--coordinated", "--yes"];
+    for options in [&["--drop-records"][..], &["--from", "bundle.json"]] {
+        let words = ["--drop-records and --from are for clearing logs", "next: say whose: --clear-wal val-3"];
+        refused(&fleet, &[&restart[..], options].concat(), 2, &words);
+    }
+    let words = ["--clear-wal 'sentry-1' names sentry-1, which isn't restarted", "next: restart it as well"];
+    refused(&fleet, &[&restart[..], &["val-1", "--clear-wal", "sentry-1"]].concat(), 2, &words);
+    refused(&fleet, &[&restart[..], &["--clear-wal", "val-77"]].concat(), 2, &["unknown host or group"]);
+}
+
+#[test]
+fn a_bundle_must_be_there_and_of_the_chain() {
+    let fleet = Fleet::with(SMALL);
+    let file = fleet.home().join("bundle.json").display().to_string();
+    for args in [&["restart", "--coordinated", "--yes", "--clear-wal", "all"][..], &["wal", "clear", "all", "--yes"]] {
+        let given = [args, &["--from", &file]].concat();
+        let _ = std::fs::remove_file(&file);
+        refused(&fleet, &given, 2, &[&file, "No such file"]);
+        std::fs::write(&file, "{}").unwrap();
+        refused(&fleet, &given, 2, &[&file]);
+        let other = r#"{"format":1,"chain_id":"another-1","owner":"bob@desk","nodes":[]}"#;
+        std::fs::write(&file, other).unwrap();
+        refused(&fleet, &given, 2, &[&file, "another-1"]);
+    }
+}
+
+#[test]
 fn without_a_terminal_somebody_must_have_said_yes() {
     let fleet = Fleet::with(SMALL);
     for args in [&["halt"][..], &["start"], &["restart", "--coordinated"]] {

@@ -5,14 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use fleet::engine::{
     Answer, Armed, Claim, ClockSample, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport, Turn,
 };
 use fleet::model::facts::LockFacts;
-use fleet::model::plan::{Action, Check};
+use fleet::model::plan::{Action, Check, Replaces};
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
-use crate::world::{BEGIN_MS, Bad, World};
+use crate::world::{BEGIN_MS, Bad, Host, SIGNER, World};
 
 /// A round trip.
 const RTT: Duration = Duration::from_millis(10);
@@ -35,6 +38,12 @@ impl Prober for Links {
         match probe {
             Probe::Unit(_) => Ok(Answer::Unit(Box::new(self.0.observation(host)))),
             Probe::Rpc { query, .. } => Ok(Answer::Body(self.0.rpc(host, *query)?)),
+            Probe::Wals { .. } | Probe::Stretch { .. } if self.0.has(host, Bad::LogUnread) => Err(link("no answer")),
+            Probe::Wals { wal_file, .. } => Ok(Answer::Wals(self.0.files(host, wal_file))),
+            Probe::Stretch { offset, length, .. } => {
+                let (from, length) = (usize::try_from(*offset).unwrap(), usize::try_from(*length).unwrap());
+                Ok(Answer::Body(self.0.host(host).log[from..from + length].to_vec()))
+            }
             other => Err(Fault::answer(&format!("not asked for here: {other:?}"))),
         }
     }
@@ -93,8 +102,10 @@ impl Transport for Links {
             let refusal = Some("its turn never came, nothing was done".into());
             return Ok(Receipt { refusal, seen: world.observation(name) });
         }
-        if order.action == Action::UndoWal {
-            return world.put_back(order);
+        match order.action {
+            Action::UndoWal => return world.put_back(order),
+            Action::SetWal => return Ok(world.set_log(order)),
+            _ => {}
         }
         assert_eq!((order.action, order.expect), (Action::Start, Check::Stopped));
         world.state().sent_starts.push((name.clone(), world.now()));
@@ -149,6 +160,25 @@ impl World {
         self.change(name, |host| host.log_back = !kept);
         let refusal = kept.then(|| "its signer has signed since".into());
         Ok(Receipt { refusal, seen: self.observation(name) })
+    }
+
+    fn set_log(&self, order: &Order) -> Receipt {
+        let (name, new) = (&order.target.service.host, order.wal.as_ref().unwrap());
+        self.fenced(order);
+        assert_eq!(order.expect, Check::Stopped);
+        let host = self.host(name);
+        let read = Replaces { size: host.log.len() as u64, signer: hex::encode(Sha256::digest(SIGNER)) };
+        let refusal = match host {
+            Host { running: true, .. } => Some("the unit is not stopped"),
+            _ if host.bad.contains(&Bad::SetFails) => Some("set-wal of node.service: exit 1: no space left"),
+            _ if new.replaces.as_ref() != Some(&read) => Some("the node has run since its log was read; it keeps it"),
+            _ => None,
+        };
+        if refusal.is_none() {
+            let log = BASE64.decode(&new.base64).unwrap();
+            self.change(name, |host| (host.log, host.log_set) = (log, true));
+        }
+        Receipt { refusal: refusal.map(Into::into), seen: self.observation(name) }
     }
 
     /// Nobody acts without the lock.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use fleet::model::inventory::{NODE, ServiceId};
 use fleet::model::plan::{
-    Action, Agreement, AllowMissing, Check, FORMAT, Instant, Needs, Operation, Order, Plan, PowerView, Shape, Stage,
-    Step, Target, Task,
+    Action, Agreement, AllowMissing, Check, Clearing, FORMAT, Instant, Needs, Operation, Order, Plan, PowerView, Shape,
+    Stage, Step, Target, Task,
 };
 
 use crate::world::{NODES, address};
@@ -98,6 +98,17 @@ pub fn restore() -> Plan {
     let mut plan = now();
     plan.operation = Operation::RestoreWal;
     plan.stages.insert(2, stage("log", Shape::Parallel, Needs::Settled, &all, &undo));
+    plan
+}
+
+/// Clears every node's log between its stop and its start.
+pub fn clear() -> Plan {
+    let all: Vec<&str> = NODES.iter().map(|(host, _)| *host).collect();
+    let set = step(Check::Stopped, Action::SetWal, Check::WalSet, 60_000);
+    let mut plan = now();
+    plan.targets.values_mut().for_each(|target| target.wal_file = "/home/data/cs.wal/wal".into());
+    plan.stages.insert(2, stage("decide", Shape::Decide, Needs::AtLeast(0), &all, &set));
+    plan.clearing = Some(Clearing::default());
     plan
 }
 

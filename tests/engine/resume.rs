@@ -14,7 +14,7 @@ use crate::runs::{Journal, assert_restarted, carry_out, run};
 use crate::world::{BEGIN_MS, Bad, World};
 
 /// Goes on after these events.
-async fn resume(world: &Arc<World>, plan: &fleet::model::plan::Plan, events: &[Event]) -> (Ended, Journal) {
+pub async fn resume(world: &Arc<World>, plan: &fleet::model::plan::Plan, events: &[Event]) -> (Ended, Journal) {
     let journal = Journal::default();
     let (_keep, interrupt) = watch::channel(Interrupt::None);
     let state = RunState::of(events);
@@ -25,7 +25,7 @@ async fn resume(world: &Arc<World>, plan: &fleet::model::plan::Plan, events: &[E
 }
 
 /// The events of a fleet that was killed when it had written so many.
-async fn killed_after(world: &Arc<World>, plan: &fleet::model::plan::Plan, count: usize) -> Option<Vec<Event>> {
+pub async fn killed_after(world: &Arc<World>, plan: &fleet::model::plan::Plan, count: usize) -> Option<Vec<Event>> {
     let journal = Journal::dying_at(count);
     let (_keep, interrupt) = watch::channel(Interrupt::None);
     let mut run = run(world, plan, &journal, RunState::default(), interrupt);

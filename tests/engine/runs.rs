@@ -16,11 +16,17 @@ pub struct Journal {
     events: Arc<Mutex<Vec<Event>>>,
     /// fleet dies when it would write more than so many.
     dies_at: Option<usize>,
+    /// The disk is full from the first such event on.
+    full_at: Option<fn(&What) -> bool>,
 }
 
 impl Journal {
     pub fn dying_at(count: usize) -> Self {
         Self { dies_at: Some(count), ..Self::default() }
+    }
+
+    pub fn full_at(event: fn(&What) -> bool) -> Self {
+        Self { full_at: Some(event), ..Self::default() }
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -39,6 +45,9 @@ impl Recorder for Journal {
             drop(events);
             // As a panic, without its noise.
             std::panic::resume_unwind(Box::new("fleet is killed"));
+        }
+        if self.full_at.is_some_and(|full| full(&event.what)) {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
         }
         events.push(event.clone());
         Ok(())

@@ -4,9 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use fleet::chain::wal::found::{Files, Folder};
+use fleet::chain::wal::proto::Timestamp;
+use fleet::chain::wal::record;
+use fleet::chain::wal::tail::Listed;
 use fleet::engine::{Clock, Fault, Observation, RpcQuery};
 use fleet::model::facts::{SignerFacts, SignerState, UnitFacts};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
 /// Unix ms when every test begins.
@@ -49,6 +56,10 @@ pub enum Bad {
     KeepsLog,
     /// A log that is to be put back is never heard of again.
     UndoLost,
+    /// Nothing tells its log.
+    LogUnread,
+    /// It can't write a log.
+    SetFails,
     /// It answers nothing but its lock.
     Mute,
 }
@@ -67,6 +78,10 @@ pub struct Host {
     pub stops: usize,
     pub starts: usize,
     pub log_back: bool,
+    /// Its write-ahead log.
+    pub log: Vec<u8>,
+    /// It is one that was set.
+    pub log_set: bool,
     stopped_at: Option<Duration>,
 }
 
@@ -86,10 +101,15 @@ pub struct State {
     pub crimes: Vec<String>,
 }
 
+/// The state of a signer that has signed nothing.
+pub const SIGNER: &str = r#"{"height": "0", "round": 0, "step": 0}"#;
+
 impl World {
     /// All run, a block every six seconds.
     pub fn new() -> Arc<Self> {
-        let host = |(name, power): (&str, u64)| (name.to_owned(), Host { power, running: true, ..Host::default() });
+        let host = |(name, power): (&str, u64)| {
+            (name.to_owned(), Host { power, running: true, log: Self::log(), ..Host::default() })
+        };
         let state = State {
             hosts: NODES.into_iter().map(host).collect(),
             height: 100,
@@ -194,8 +214,26 @@ impl World {
             stop_ended_us: stopped,
             signer,
             wal_back: host.log_back,
+            wal_set: host.log_set,
             ..Observation::default()
         }
+    }
+
+    /// The log of a node that has seen the last block before the outset, and nothing since.
+    pub fn log() -> Vec<u8> {
+        let mut log = Vec::new();
+        for height in [0, 100] {
+            record::write(&mut log, &record::end_height(height, Timestamp::default())).unwrap();
+        }
+        log
+    }
+
+    /// A host's log, and a signer that has signed nothing yet.
+    pub fn files(&self, name: &str, head: &str) -> Files {
+        let (path, file) = head.rsplit_once('/').unwrap();
+        let listed = Listed { name: file.into(), size: self.host(name).log.len() as u64, modified_s: BEGIN_MS / 1000 };
+        let folder = Folder { path: path.into(), files: vec![listed], ..Folder::default() };
+        Files { folders: vec![folder], signer: Some(Ok(SIGNER.into())) }
     }
 
     pub fn rpc(&self, name: &str, query: RpcQuery) -> Result<Vec<u8>, Fault> {
@@ -217,14 +255,15 @@ impl World {
                 json!({"n_peers": peers.len().to_string(), "peers": peers.collect::<Vec<_>>()})
             }
             RpcQuery::Validators(_) => {
-                let validators = state
-                    .hosts
-                    .iter()
-                    .filter(|(_, host)| host.power > 0)
-                    .map(|(name, host)| json!({"address": address(name), "voting_power": host.power.to_string()}));
+                let validators = state.hosts.iter().filter(|(_, host)| host.power > 0).map(|(name, host)| {
+                    let key = json!({"type": "tendermint/PubKeyEd25519", "value": BASE64.encode(key(name))});
+                    json!({"address": address(name), "pub_key": key, "voting_power": host.power.to_string()})
+                });
                 let validators: Vec<_> = validators.collect();
                 let count = validators.len().to_string();
-                json!({"block_height": state.height.to_string(), "validators": validators, "count": count, "total": count})
+                // Of the height in progress.
+                let height = (state.height + 1).to_string();
+                json!({"block_height": height, "validators": validators, "count": count, "total": count})
             }
             _ => return Err(Fault::answer("not asked for here")),
         };
@@ -232,9 +271,14 @@ impl World {
     }
 }
 
+/// A validator's consensus key.
+fn key(name: &str) -> Vec<u8> {
+    Sha256::digest(name).to_vec()
+}
+
 /// The consensus address of a host's validator.
 pub fn address(name: &str) -> String {
-    hex::encode_upper([name.as_bytes(), &[0; 18]].concat())
+    hex::encode_upper(&Sha256::digest(key(name))[..20])
 }
 
 /// The time of day by the paused clock.

@@ -3,7 +3,7 @@
 use fleet::model::facts::*;
 use fleet::model::inventory::ServiceId;
 use fleet::model::plan::{Finding, Operation, Plan};
-use fleet::ops;
+use fleet::ops::{self, Clear};
 use fleet::render::plan::{plan_text, without_text};
 use fleet::render::refusal::refusal_text;
 use insta::assert_snapshot;
@@ -115,6 +115,31 @@ fn unknown_powers_with_a_sentry_to_ask() {
 fn unknown_powers_and_nobody_to_ask() {
     let world = World::new(&hosts(&["val-[1-7]"], &[]), &POWERS).all_stopped();
     assert_snapshot!(planned(&world));
+}
+
+/// A company that clears the logs of these hosts.
+fn clears(hosts: &[&str], drop_records: bool) -> World {
+    let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+    company().asked(|request| request.clear = Some(Clear { hosts, drop_records, bundles: Vec::new() }))
+}
+
+#[test]
+fn a_restart_that_clears_every_log() {
+    let world = clears(&[], false);
+    let world = world.asked(|request| request.clear.as_mut().unwrap().hosts = request.hosts.clone());
+    assert_snapshot!(planned(&world));
+}
+
+#[test]
+fn a_restart_that_clears_two_logs_with_their_records() {
+    let world = clears(&["val-6", "val-7"], true);
+    assert_snapshot!(planned(&world.asked(|request| request.accept = vec!["wal-strands".into()])));
+}
+
+#[test]
+fn a_clearing_of_one_node_of_a_chain_that_goes_on() {
+    let world = clears(&["val-7"], false);
+    assert_snapshot!(planned(&world.asked(|request| request.hosts = vec!["val-7".into()])));
 }
 
 #[test]

@@ -58,19 +58,8 @@ pub struct Killed {
 
 /// Kills a run after so many events, and resumes it.
 pub fn kill(rig: &Rig, words: &str, prefix: usize) -> Killed {
-    let runs = rig.runs().len();
-    let mut run = rig.start(words);
-    let recorded = || if rig.runs().len() > runs { rig.events().len() } else { 0 };
-    while recorded() < prefix && run.child.try_wait().unwrap().is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    // It may have had fewer events this time and be over.
-    if run.child.try_wait().unwrap().is_none() {
-        run.signal(Signal::KILL);
-    }
-    let killed = run.wait();
-    let context = format!("killed after event {prefix}: {:?}", rig.events().last());
-    if killed.code.is_some() {
+    let (over, context) = die(rig, words, prefix);
+    if over {
         return Killed { done: true, context };
     }
     let resumed = rig.run("resume --yes -o json");
@@ -83,6 +72,22 @@ pub fn kill(rig: &Rig, words: &str, prefix: usize) -> Killed {
         assert!(resumed.err.contains("had changed nothing"), "{context}");
     }
     Killed { done, context }
+}
+
+/// Kills a run after so many events; says whether it was over before.
+pub fn die(rig: &Rig, words: &str, prefix: usize) -> (bool, String) {
+    let runs = rig.runs().len();
+    let mut run = rig.start(words);
+    let recorded = || if rig.runs().len() > runs { rig.events().len() } else { 0 };
+    while recorded() < prefix && run.child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // It may have had fewer events this time and be over.
+    if run.child.try_wait().unwrap().is_none() {
+        run.signal(Signal::KILL);
+    }
+    let killed = run.wait();
+    (killed.code.is_some(), format!("killed after event {prefix}: {:?}", rig.events().last()))
 }
 
 pub fn starts(rig: &Rig) -> BTreeMap<String, usize> {

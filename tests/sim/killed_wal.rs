@@ -15,16 +15,16 @@ const REVIVE: &str = "wal revive --yes -o json --blocks 1 --accept wal-strands";
 const RESTORE: &str = "wal restore sentry-1 --yes -o json --blocks 1";
 
 /// As few hosts as a chain and a sentry need, so that many runs take little time.
-fn few() -> Layout {
+pub fn few() -> Layout {
     Layout { hosts: Layout::with(&[10, 10], 1).hosts, ..small() }
 }
 
 /// The same, stranded: all have voted, and their logs are gone.
-fn stranded() -> Layout {
+pub fn stranded() -> Layout {
     Layout { stranded: true, ..few() }
 }
 
-fn logs(rig: &Rig) -> BTreeMap<String, Log> {
+pub fn logs(rig: &Rig) -> BTreeMap<String, Log> {
     rig.hosts().into_iter().map(|host| (host.clone(), log(rig, &host))).collect()
 }
 

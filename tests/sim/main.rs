@@ -3,8 +3,10 @@
 
 mod arming;
 mod broken;
+mod clear;
 mod hosts;
 mod killed;
+mod killed_clear;
 mod killed_wal;
 mod locks;
 mod logs;

@@ -433,3 +433,41 @@ fn undo_killed_at_any_command_is_one_or_the_other_and_goes_on() {
         );
     }
 }
+
+#[test]
+fn a_log_that_is_no_longer_as_it_was_read_is_not_replaced() {
+    let size: usize = OLD.iter().map(|(_, text)| text.len()).sum();
+    let set = |node: &Node, size: usize, signer: &str| {
+        let mut script = node.script("1", "set_wal");
+        finish(script.arg(sha256(NEW)).arg(size.to_string()).arg(signer), &payload(NEW))
+    };
+    let (head, older): (fn(&Node) -> PathBuf, fn(&Node) -> PathBuf) =
+        (|node| node.folder().join("wal"), |node| node.folder().join("wal.000"));
+    let changes: [&dyn Fn(&Node); 6] = [
+        &|node| fs::write(head(node), "old head\nand a vote\n").unwrap(),
+        &|node| fs::write(older(node), "cut\n").unwrap(),
+        &|node| fs::write(node.folder().join("wal.002"), "one more\n").unwrap(),
+        &|node| fs::remove_dir_all(node.folder()).unwrap(),
+        &|node| node.sign("{\"height\": \"7\"}"),
+        &|node| fs::remove_file(node.data().join("priv_validator_state.json")).unwrap(),
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        let node = Node::new(&OLD);
+        change(&node);
+        let before = node.everything();
+        let output = set(&node, size, &sha256("{}"));
+        assert!(!output.status.success(), "{index}: {output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, "the node has run since its log was read; it keeps it\n", "{index}");
+        assert_eq!(node.everything(), before, "{index}");
+    }
+    // A node without a signer's state has none that could have changed.
+    for signer in [sha256("{}"), String::new()] {
+        let node = Node::new(&OLD);
+        succeeds(&set(&node, size, &signer));
+        assert_eq!((log(&node.folder()), log(&node.aside("1"))), (new_log(), files(&OLD)));
+    }
+    let node = Node::without_folder();
+    succeeds(&set(&node, 0, &sha256("{}")));
+    assert_eq!(log(&node.folder()), new_log());
+}
