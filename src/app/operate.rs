@@ -134,7 +134,13 @@ pub async fn plan_and_run(
     facts: &Facts,
     args: (&ConfirmArgs, Option<&WatchArgs>),
 ) -> Result<Option<Finished>> {
-    let planned = plan(context, chain, request, facts).await?;
+    let planned = match plan(context, chain, request, facts).await {
+        Ok(planned) => planned,
+        Err(refusal) => {
+            context.links.close_ahead().await;
+            return Err(refusal);
+        }
+    };
     let baseline = baseline(&context.inventory, chain, facts);
     confirm_and_run(context, args, planned, baseline).await
 }

@@ -23,6 +23,8 @@ use crate::model::plan::{Check, Clearing, Replaces, Stage, Target, WalContent};
 
 /// How long a host may take to tell its logs.
 const READ: Duration = Duration::from_secs(60);
+/// How a decide stage ends whose tasks aren't carried out.
+const KEPT: &str = "kept";
 /// How long a node may take to tell the validators.
 const ASK: Duration = Duration::from_secs(2);
 
@@ -43,43 +45,36 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
         Err(text) => (begun.then(BTreeMap::new), text),
     };
     let carried_out = logs.is_some();
-    if let Err(reason) = run.intend(What::Decided { stage: index, carried_out, text }) {
-        run.emit(What::Remark { text: format!("{reason}: the logs are kept") });
-        run.emit(What::Decided { stage: index, carried_out: false, text: vec![reason] });
-        return end(run, index, "kept");
-    }
-    match logs {
-        Some(logs) => {
-            let _ = run.made.set(logs);
-            stage::run(run, index, stage).await
+    let logs = match run.intend(What::Decided { stage: index, carried_out, text }) {
+        Ok(()) => logs,
+        // A resumed run would not know that some are set.
+        Err(reason) => {
+            run.emit(What::Decided { stage: index, carried_out: false, text: vec![format!("{reason}: not begun")] });
+            None
         }
-        None => end(run, index, "kept"),
+    };
+    if let Some(logs) = logs {
+        let _ = run.made.set(logs);
+        return stage::run(run, index, stage).await;
     }
-}
-
-fn end(run: &Run, index: usize, summary: &str) -> Result<(), Ended> {
-    run.emit(What::StageEnded { stage: index, ok: true, summary: summary.into() });
+    run.emit(What::StageEnded { stage: index, ok: true, summary: KEPT.into() });
     Ok(())
 }
 
-type Logs = BTreeMap<String, WalContent>;
+/// The logs to write and what speaks for it, or what speaks against it, one line each.
+type Decision<K, L> = Result<(BTreeMap<K, L>, Vec<String>), Vec<String>>;
 
-/// The logs to write and what speaks for it, or what speaks against it.
-async fn decide(
-    run: &Run,
-    stage: &Stage,
-    clearing: &Clearing,
-    begun: bool,
-) -> Result<(Logs, Vec<String>), Vec<String>> {
+async fn decide(run: &Run, stage: &Stage, clearing: &Clearing, begun: bool) -> Decision<String, WalContent> {
     let nodes = nodes(run, stage, clearing).await.map_err(|reason| vec![reason])?;
     let chain = &run.plan.chain_id;
+    let voters = rpc::voters(&run.state().validators, chain).ok();
     let ms = run.clock.unix_ms();
     let asked = clear::Clearing {
         survey: Survey {
             chain_id: chain,
             initial_height: 1,
-            reported: run.state().baseline,
-            voters: rpc::voters(&run.state().validators, chain).ok(),
+            reported: voters.as_ref().map_or(0, |(height, _)| height.saturating_sub(1)),
+            voters,
         },
         nodes: &nodes,
         drop_records: clearing.drop_records,
@@ -96,11 +91,7 @@ async fn decide(
     Ok((logs.into_iter().filter_map(content).collect(), text))
 }
 
-fn judge(
-    asked: &clear::Clearing<'_>,
-    clearing: &Clearing,
-    begun: bool,
-) -> Result<(BTreeMap<ServiceId, Vec<u8>>, Vec<String>), Vec<String>> {
+fn judge(asked: &clear::Clearing<'_>, clearing: &Clearing, begun: bool) -> Decision<ServiceId, Vec<u8>> {
     if begun || clearing.goes_on_without {
         let logs = asked.logs().map_err(|reason| vec![reason])?;
         let why = if begun { "it was begun already" } else { "the chain has its quorum without these nodes" };

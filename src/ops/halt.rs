@@ -34,10 +34,12 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         tasks: stop(&last_first),
         ..barrier.clone()
     };
-    // Where a restart's first start is that of all nodes in one stage, that stage proves it as well.
+    // Where a restart's first start is that of all nodes in one stage, that stage proves it as well; so does the change
+    // of a log.
     let bare = scene.request.start_at_ms.is_none() && scene.request.clear.is_none() && needed.is_empty();
-    let at_start = bare && scene.power_view().total > 0;
-    let proven: Vec<&Member<'_>> = match (halt, at_start) {
+    let before_log = matches!(scene.request.operation, Operation::ReviveWal | Operation::RestoreWal);
+    let at_next = before_log || (bare && scene.power_view().total > 0);
+    let proven: Vec<&Member<'_>> = match (halt, at_next) {
         (true, _) => nodes.into_iter().chain(needed).collect(),
         (false, false) => nodes,
         (false, true) => Vec::new(),

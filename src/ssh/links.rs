@@ -135,8 +135,8 @@ impl Links {
 
     /// Begins to open what the next [`Links::fresh`] of this host returns, while the operator reads the plan.
     pub fn open_ahead(&self, host: &str) {
-        let task = tokio::spawn(Arc::clone(&self.0).open(Node::Host(host.to_owned()), Flow::Drained, 0));
-        self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), task);
+        let open = || tokio::spawn(Arc::clone(&self.0).open(Node::Host(host.to_owned()), Flow::Drained, 0));
+        self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_insert_with(open);
     }
 
     /// Gives up what [`Links::open_ahead`] began and nobody asked for, so that no key exchange is under way when the

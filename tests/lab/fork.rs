@@ -56,6 +56,7 @@ fn what_might_fork_is_refused_by_clearing_and_by_revival() {
         }
         node.host.inside(&["systemctl", "start", &node.unit]);
     }
+    until(60, "the chain is seen to stand", || fleet.on_chain(&["status"]).out.contains("STOPPED").then_some(()));
     until(60, "the nodes answer", || seen.iter().all(|node| node.height().is_some()).then_some(()));
     let units = lab.units(&[]);
     let states = || seen.iter().map(|node| fs::read(&node.signer_file).unwrap()).collect::<Vec<_>>();

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
+use futures::future::join;
+
 use super::{bundle, facts, read, survey};
 use crate::app::context::Context;
 use crate::app::execute::Finished;
@@ -40,22 +42,17 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     if diagnose(chain, &context.inventory, &facts, None, &known).state == ChainState::Advancing {
         return Err(Error::usage(format!("{} advances: there is nothing to revive", chain.chain_id)));
     }
-    let mut nodes = read(context, chain, &facts, Which::OfHeight, args.confirm.facts_timeout).await;
-    let survey = survey(context, chain, &facts).await;
     let on = carrier(context, chain, &facts, args.on.as_deref())?;
-    let mut running = running(&facts, &nodes);
-    // Whoever sends a bundle keeps its nodes running.
-    running.extend(bundled.iter().map(|node| node.service.clone()));
-    nodes.extend(bundled);
-    let revival = survey
-        .revive(&nodes, &running, &on, now(context))
-        .map_err(|reason| refused(&reason).hint("look at what there is: fleet wal show"))?;
-    let findings = against(&revival, &args.confirm.accept);
-    tell(context, &revival, &on);
-    if !findings.is_empty() {
-        return Err(Error::new(Kind::Refused, refusal_text(&findings, context.width())));
-    }
-    let wals = BTreeMap::from([(on.to_string(), WalContent::new(&revival.log))]);
+    // Its lease's connection is there when the plan is.
+    context.links.open_ahead(&on.host);
+    let log = match log_for(context, args, chain, &facts, (&on, bundled)).await {
+        Ok(log) => log,
+        Err(refusal) => {
+            context.links.close_ahead().await;
+            return Err(refusal);
+        }
+    };
+    let wals = BTreeMap::from([(on.to_string(), log)]);
     let request =
         request(context, Operation::ReviveWal, &scope.chain, vec![on.host.clone()], &args.confirm, &args.watch);
     let request = Request { wals, ..request };
@@ -68,6 +65,32 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
         }
         Some(finished) => Ok(finished.exit),
         None => Ok(0),
+    }
+}
+
+/// The log for the node `on`, out of all logs and these bundles; an error says what speaks against it.
+async fn log_for(
+    context: &Context,
+    args: &WalReviveArgs,
+    chain: &Chain,
+    facts: &Facts,
+    (on, bundled): (&ServiceId, Vec<Node>),
+) -> Result<WalContent> {
+    let reading = read(context, chain, facts, Which::OfHeight, args.confirm.facts_timeout);
+    let (mut nodes, survey) = join(reading, survey(context, chain, facts)).await;
+    let mut running = running(facts, &nodes);
+    // Whoever sends a bundle keeps its nodes running.
+    running.extend(bundled.iter().map(|node| node.service.clone()));
+    nodes.extend(bundled);
+    let revival = survey
+        .revive(&nodes, &running, on, now(context))
+        .map_err(|reason| refused(&reason).hint("look at what there is: fleet wal show"))?;
+    let findings = against(&revival, &args.confirm.accept);
+    tell(context, &revival, on);
+    if findings.is_empty() {
+        Ok(WalContent::new(&revival.log))
+    } else {
+        Err(Error::new(Kind::Refused, refusal_text(&findings, context.width())))
     }
 }
 
