@@ -441,12 +441,11 @@ fn a_log_that_is_no_longer_as_it_was_read_is_not_replaced() {
         let mut script = node.script("1", "set_wal");
         finish(script.arg(sha256(NEW)).arg(size.to_string()).arg(signer), &payload(NEW))
     };
-    let (head, older): (fn(&Node) -> PathBuf, fn(&Node) -> PathBuf) =
-        (|node| node.folder().join("wal"), |node| node.folder().join("wal.000"));
+    let write = |node: &Node, file: &str, text: &str| fs::write(node.folder().join(file), text).unwrap();
     let changes: [&dyn Fn(&Node); 6] = [
-        &|node| fs::write(head(node), "old head\nand a vote\n").unwrap(),
-        &|node| fs::write(older(node), "cut\n").unwrap(),
-        &|node| fs::write(node.folder().join("wal.002"), "one more\n").unwrap(),
+        &|node| write(node, "wal", "old head\nand a vote\n"),
+        &|node| write(node, "wal.000", "cut\n"),
+        &|node| write(node, "wal.002", "one more\n"),
         &|node| fs::remove_dir_all(node.folder()).unwrap(),
         &|node| node.sign("{\"height\": \"7\"}"),
         &|node| fs::remove_file(node.data().join("priv_validator_state.json")).unwrap(),
