@@ -71,9 +71,9 @@ impl Lab {
         }
         let processes: Vec<Pid> = nodes.iter().flat_map(Node::processes).collect();
         let to_all = |signal| {
-            processes.iter().for_each(|pid| {
+            for pid in &processes {
                 let _ = kill_process(*pid, signal);
-            })
+            }
         };
         let validators = self.validators();
         let height = until(60, what, || {
@@ -92,9 +92,6 @@ impl Lab {
             }
             None
         });
-        let spoken: Vec<_> =
-            validators.iter().map(|node| (&node.host.name, node.spoken(), node.last_ended())).collect();
-        println!("killed at {height}: {spoken:?}");
         to_all(Signal::KILL);
         nodes.iter().for_each(Node::stop);
         height
