@@ -18,7 +18,9 @@ impl Terminal {
     /// Starts fleet on a terminal of so many columns.
     pub fn start(fleet: &Fleet, columns: u16, args: &[&str]) -> Self {
         let words: Vec<String> = args.iter().map(|arg| format!("'{arg}'")).collect();
-        let line = format!("stty cols {columns} rows 50 -echo; exec {FLEET} {}", words.join(" "));
+        // Where these tests run in the background, Ctrl-C may be ignored, and what is ignored is inherited.
+        let fleet_here = format!("env --default-signal=INT,QUIT {FLEET}");
+        let line = format!("stty cols {columns} rows 50 -echo; exec {fleet_here} {}", words.join(" "));
         let mut script = Command::new("script");
         script.args(["-qec", &line, "/dev/null"]).env_clear().envs(fleet.environment()).env("TERM", "xterm");
         script.env("SHELL", "/bin/sh").current_dir(fleet.home());
