@@ -171,7 +171,9 @@ pub(super) async fn ask_validators(run: &Run) {
         Some(timeout(ASK, wal::voter_pages(&*run.transport, &target.service.host, address, &run.plan.chain_id)))
     });
     let told = join_all(asks).await.into_iter().filter_map(|answer| answer.ok().flatten());
-    if let Some((_, pages)) = told.max_by_key(|(height, _)| *height) {
+    // Those that still run on a resumed run may lag behind who told it before.
+    let known = rpc::voters(&run.state().validators, &run.plan.chain_id).map_or(0, |(height, _)| height);
+    if let Some((_, pages)) = told.max_by_key(|(height, _)| *height).filter(|(height, _)| *height > known) {
         run.emit(What::Validators { pages });
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::engine::{Claim, Fault, FaultKind, Fence, Transport};
+use crate::engine::{Answer, Claim, Fault, FaultKind, Fence, Grant, Probe, Transport};
 
 /// How long a lease holds without renewal.
 pub(super) const TTL: Duration = Duration::from_secs(60);
@@ -16,8 +16,23 @@ pub(super) async fn take_all(
     transport: &dyn Transport,
     hosts: &[String],
     claim: &Claim,
-) -> Vec<(String, Result<super::Grant, Fault>)> {
-    join_all(hosts.iter().map(|host| async move { (host.clone(), transport.lock(host, claim).await) })).await
+) -> Vec<(String, Result<Grant, Fault>)> {
+    join_all(hosts.iter().map(|host| async move { (host.clone(), take(transport, host, claim).await) })).await
+}
+
+/// Where the link died after the word was sent, the host is asked: a lock that nobody knows of would stay until its lease
+/// runs out.
+async fn take(transport: &dyn Transport, host: &str, claim: &Claim) -> Result<Grant, Fault> {
+    let fault = match transport.lock(host, claim).await {
+        Err(fault) if fault.sent => fault,
+        told => return told,
+    };
+    match transport.probe(host, &Probe::Lock).await {
+        Ok(Answer::Lock(Some(lock))) if lock.run == claim.run && !lock.released => {
+            Ok(Grant { epoch: lock.epoch, taken_over: None })
+        }
+        _ => Err(fault),
+    }
 }
 
 /// The same for a new run: the first host decides which of two that begin at once goes on, so that not both give up.
@@ -25,7 +40,7 @@ pub(super) async fn take_in_turn(
     transport: &dyn Transport,
     hosts: &[String],
     claim: &Claim,
-) -> Vec<(String, Result<super::Grant, Fault>)> {
+) -> Vec<(String, Result<Grant, Fault>)> {
     let (first, others) = hosts.split_at(hosts.len().min(1));
     let mut taken = take_all(transport, first, claim).await;
     let held = |(_, result): &(_, Result<_, Fault>)| matches!(result, Err(Fault { kind: FaultKind::Locked(_), .. }));
