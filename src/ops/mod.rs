@@ -76,6 +76,8 @@ fn agreement(scene: &Scene<'_>) -> Agreement {
         wal: wal::policy(request).into(),
         at_ms: request.at_ms,
         start_at_ms: request.start_at_ms,
+        // A fork, or a chain that stands, is everybody's.
+        accepted: wal::clearing(scene).map(|clearing| clearing.accepted).unwrap_or_default(),
         ..Agreement::default()
     }
 }

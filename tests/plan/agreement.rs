@@ -54,6 +54,12 @@ fn it_changes_with_what_must_be_shared_and_with_nothing_else() {
     for other in [at, start, halt, genesis] {
         assert_ne!(digest(&other), base, "{:?}", other.request);
     }
+    let clears = |accept: &[&str]| {
+        let accept = accept.iter().map(ToString::to_string).collect();
+        let clear = fleet::ops::Clear { hosts: Vec::new(), drop_records: false, bundles: Vec::new() };
+        digest(&operator("1", &[10]).asked(|request| (request.clear, request.accept) = (Some(clear), accept)))
+    };
+    assert_ne!(clears(&["possible-fork"]), clears(&[]), "a fork is everybody's");
 }
 
 #[test]
