@@ -26,9 +26,8 @@ fn strand(lab: &Lab) -> u64 {
         }
         (since.1.elapsed() > std::time::Duration::from_secs(5)).then_some(())
     });
-    clear_by_hand(lab);
     let tip = lab.tip();
-    std::thread::sleep(std::time::Duration::from_secs(8));
+    clear_by_hand(lab);
     assert_eq!(lab.tip(), tip, "the runbook's clearing strands the chain");
     tip
 }
@@ -43,6 +42,8 @@ fn clear_by_hand(lab: &Lab) {
     let start = |node: &Node| node.host.inside(&["systemctl", "start", &node.unit]);
     std::thread::scope(|scope| nodes.iter().for_each(|node| drop(scope.spawn(|| start(node)))));
     until(60, "all nodes answer", || nodes.iter().all(|node| node.height().is_some()).then_some(()));
+    // Until every node has waited for a proposal in vain, and stands where it will stay.
+    std::thread::sleep(std::time::Duration::from_secs(8));
 }
 
 #[test]
