@@ -10,8 +10,7 @@ use tokio::time::timeout;
 use crate::chain::rpc;
 use crate::chain::wal::bundle::Bundle;
 use crate::chain::wal::clear::{self, Fate, Fated};
-use crate::chain::wal::found::Place;
-use crate::chain::wal::proto::Timestamp;
+use crate::chain::wal::record;
 use crate::chain::wal::survey::{Node, Survey, name_of};
 use crate::engine::barrier::interrupted_now;
 use crate::engine::run::{Ended, Run};
@@ -68,7 +67,6 @@ async fn decide(run: &Run, stage: &Stage, clearing: &Clearing, begun: bool) -> D
     let nodes = nodes(run, stage, clearing).await.map_err(|reason| vec![reason])?;
     let chain = &run.plan.chain_id;
     let voters = rpc::voters(&run.state().validators, chain).ok();
-    let ms = run.clock.unix_ms();
     let asked = clear::Clearing {
         survey: Survey {
             chain_id: chain,
@@ -78,10 +76,7 @@ async fn decide(run: &Run, stage: &Stage, clearing: &Clearing, begun: bool) -> D
         },
         nodes: &nodes,
         drop_records: clearing.drop_records,
-        time: Timestamp {
-            seconds: ms.div_euclid(1000),
-            nanos: i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
-        },
+        time: record::time(run.clock.unix_ms()),
     };
     let (logs, text) = judge(&asked, clearing, begun)?;
     let content = |(service, log): (ServiceId, Vec<u8>)| {
@@ -153,7 +148,7 @@ async fn read(run: &Run, target: &Target) -> Node {
 
 fn replaces(node: &Node) -> Option<Replaces> {
     let logs = node.logs.as_ref().ok()?;
-    let size = logs.logs.iter().find(|found| found.place == Place::Live).map_or(0, |found| found.size);
+    let size = node.live().map_or(0, |found| found.size);
     let signer = match &logs.signer {
         Some(Ok(text)) => hex::encode(Sha256::digest(text)),
         _ => String::new(),

@@ -12,7 +12,7 @@ use crate::app::memory;
 use crate::app::operate::{millis, plan_and_run};
 use crate::app::scope::scope;
 use crate::chain::verdict::diagnose;
-use crate::chain::wal::proto::Timestamp;
+use crate::chain::wal::record;
 use crate::chain::wal::survey::Node;
 use crate::cli::{ConfirmArgs, Output, WalReviveArgs, WatchArgs};
 use crate::engine::Ended;
@@ -83,7 +83,7 @@ async fn log_for(
     running.extend(bundled.iter().map(|node| node.service.clone()));
     nodes.extend(bundled);
     let revival = survey
-        .revive(&nodes, &running, on, now(context))
+        .revive(&nodes, &running, on, record::time(context.now_ms()))
         .map_err(|reason| refused(&reason).hint("look at what there is: fleet wal show"))?;
     let findings = against(&revival, &args.confirm.accept);
     tell(context, &revival, on);
@@ -161,14 +161,6 @@ fn has_key(facts: &ServiceFacts) -> bool {
 fn running(facts: &Facts, nodes: &[Node]) -> BTreeSet<ServiceId> {
     let runs = |service: &ServiceId| facts.service(service).is_some_and(|facts| facts.unit.main_pid > 0);
     nodes.iter().map(|node| node.service.clone()).filter(runs).collect()
-}
-
-fn now(context: &Context) -> Timestamp {
-    let ms = context.now_ms();
-    Timestamp {
-        seconds: ms.div_euclid(1000),
-        nanos: i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
-    }
 }
 
 pub(super) fn refused(reason: &str) -> Error {

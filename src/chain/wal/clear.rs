@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::collect::Collector;
 use super::facts;
-use super::found::{Found, Place};
 use super::messages::{Case, Replay};
 use super::parts;
 use super::proto::{Inner, Part, Timestamp};
@@ -12,7 +10,7 @@ use super::record::{Record, read};
 use super::replay::{self, Outcome};
 use super::rule::{Decision, decide};
 use super::signed::Signed;
-use super::survey::{Node, Survey, last_words};
+use super::survey::{Node, Survey, collect, last_words};
 use super::validators::Validators;
 use super::view::View;
 use super::write::short;
@@ -85,23 +83,12 @@ impl Clearing<'_> {
             ));
         }
         let words = last_words(self.nodes.iter().map(|one| &one.node), voters);
-        let mut collector = Collector::new(voters, height);
-        for node in self.nodes.iter().map(|one| &one.node) {
-            for found in node.logs.iter().flat_map(|logs| &logs.logs) {
-                let Ok(log) = &found.log else { continue };
-                collector.add_records(&node.service.to_string(), &View::of(log).records);
-            }
-        }
-        for (address, message) in &words {
-            if let Ok(Some(message)) = message {
-                collector.add(address, &message.message());
-            }
-        }
+        let collected = collect(self.nodes.iter().map(|one| &one.node), &words, voters, height);
         let case = Case {
             set: voters.powers(height),
             signers: words.iter().map(|(address, last)| (address.clone(), facts::spoken(last, height))).collect(),
             online: self.online(),
-            known: collector.finish().messages,
+            known: collected.messages,
             replayed: self.nodes.iter().filter_map(|one| self.replay(one, &logs, voters, height)).collect(),
             records_lost: !self.all_keep(voters, height),
         };
@@ -131,7 +118,7 @@ impl Clearing<'_> {
             Some(Ok(last)) => last.as_ref(),
             None => None,
         };
-        let view = live(node).and_then(|found| Some(View::of(found.log.as_ref().ok()?)));
+        let view = node.live().and_then(|found| Some(View::of(found.log.as_ref().ok()?)));
         let height = self.own_height(view.as_ref(), last, chain);
         let own = view.map(|view| view.records).filter(|_| !self.drop_records).unwrap_or_default();
         short(height, self.survey.initial_height, &own, last, self.time)
@@ -158,7 +145,7 @@ impl Clearing<'_> {
         height: u64,
     ) -> Option<Replay> {
         let before = replay::marker(height, self.survey.initial_height);
-        let (view, log) = match live(&one.node).and_then(|found| found.log.as_ref().ok()) {
+        let (view, log) = match one.node.live().and_then(|found| found.log.as_ref().ok()) {
             Some(log) => (Some(View::of(log)), Some(log)),
             None => (None, None),
         };
@@ -178,7 +165,7 @@ impl Clearing<'_> {
     /// Whether every validator's node keeps its log, whole.
     fn all_keep(&self, voters: &Validators, height: u64) -> bool {
         let keeps = |one: &Fated| {
-            let log = live(&one.node).and_then(|found| found.log.as_ref().ok());
+            let log = one.node.live().and_then(|found| found.log.as_ref().ok());
             let whole = |log: &replay::Log| log.replay(height, self.survey.initial_height).outcome == Outcome::Whole;
             one.fate == Fate::Runs || (one.fate == Fate::Kept && log.is_some_and(whole))
         };
@@ -192,17 +179,13 @@ impl Clearing<'_> {
     /// Whether a block says that these are the validators of `height`: its own, or that of the height before.
     fn still_holds(&self, voters: &Validators, height: u64) -> bool {
         let Some(hash) = voters.hash() else { return false };
-        let logs = self.nodes.iter().filter_map(|one| live(&one.node)?.log.as_ref().ok());
+        let logs = self.nodes.iter().filter_map(|one| one.node.live()?.log.as_ref().ok());
         logs.flat_map(|log| headers(&View::of(log).records)).any(|header| {
             header.chain_id.as_str() == voters.chain_id()
                 && ((header.height.value() == height && header.validators_hash == hash)
                     || (header.height.value() + 1 == height && header.next_validators_hash == hash))
         })
     }
-}
-
-fn live(node: &Node) -> Option<&Found> {
-    node.logs.as_ref().ok()?.logs.iter().find(|found| found.place == Place::Live)
 }
 
 /// The headers of the blocks whose parts are all there.

@@ -21,6 +21,12 @@ pub struct Record {
     pub message: TimedWalMessage,
 }
 
+/// A record's time from Unix ms.
+pub fn time(unix_ms: i64) -> Timestamp {
+    let nanos = i32::try_from(unix_ms.rem_euclid(1000) * 1_000_000).unwrap_or_default();
+    Timestamp { seconds: unix_ms.div_euclid(1000), nanos }
+}
+
 impl Record {
     /// Its entry. Every record that [`Decoder`] gives has one.
     pub fn entry(&self) -> Option<&Entry> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::signer::state;
+use crate::chain::wal::collect::{Collected, Collector};
 use crate::chain::wal::found::{Found, NodeLogs, Place};
 use crate::chain::wal::record::{Cause, End};
 use crate::chain::wal::replay::{Outcome, Reason};
@@ -20,6 +21,13 @@ pub struct Node {
     pub address: Option<String>,
     /// Its logs; or why they weren't read.
     pub logs: Result<NodeLogs, String>,
+}
+
+impl Node {
+    /// The log that its node replays.
+    pub fn live(&self) -> Option<&Found> {
+        self.logs.as_ref().ok()?.logs.iter().find(|found| found.place == Place::Live)
+    }
 }
 
 /// What is known of a chain beside its logs.
@@ -163,6 +171,30 @@ pub fn last_words<'n>(
         }
     }
     words
+}
+
+/// Every message of `height` that these nodes have, in any of their logs, with what their signers have signed last.
+pub fn collect<'n>(
+    nodes: impl IntoIterator<Item = &'n Node>,
+    signed: &BTreeMap<String, Result<Option<Signed>, String>>,
+    voters: &Validators,
+    height: u64,
+) -> Collected {
+    let mut collector = Collector::new(voters, height);
+    for node in nodes {
+        for found in node.logs.iter().flat_map(|logs| &logs.logs) {
+            let Ok(log) = &found.log else { continue };
+            collector.add_records(&format!("{} {}", node.service, found.path), &View::of(log).records);
+        }
+    }
+    for (address, message) in signed {
+        if let Ok(Some(message)) = message
+            && u64::try_from(message.height()) == Ok(height)
+        {
+            collector.add(&format!("signer {address}"), &message.message());
+        }
+    }
+    collector.finish()
 }
 
 /// A validator's service, or its address where it has none here.

@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::chain::wal::collect::{Collected, Collector, LeftOut, Why};
+use crate::chain::wal::collect::{Collected, LeftOut, Why};
 use crate::chain::wal::facts;
-use crate::chain::wal::found::{Found, Place};
 use crate::chain::wal::messages::{Case, Replay};
 use crate::chain::wal::proto::Timestamp;
 use crate::chain::wal::record::read;
 use crate::chain::wal::rule::{Decision, decide};
-use crate::chain::wal::survey::{Node, Survey, last_words, name_of};
+use crate::chain::wal::survey::{self, Node, Survey, last_words, name_of};
 use crate::chain::wal::validators::{Unproven, Validators};
 use crate::chain::wal::view::View;
 use crate::chain::wal::write::union;
@@ -54,21 +53,7 @@ impl Survey<'_> {
             ));
         }
         let signed = last_words(nodes, voters);
-        let mut collector = Collector::new(voters, height);
-        for node in nodes {
-            for (source, found) in logs(node) {
-                let Ok(log) = &found.log else { continue };
-                collector.add_records(&source, &View::of(log).records);
-            }
-        }
-        for (address, message) in &signed {
-            if let Ok(Some(message)) = message
-                && u64::try_from(message.height()) == Ok(height)
-            {
-                collector.add(&format!("signer {address}"), &message.message());
-            }
-        }
-        let collected = collector.finish();
+        let collected = survey::collect(nodes, &signed, voters, height);
         let log = union(height, self.initial_height, &collected.rounds, time).map_err(|_| "a message is too large")?;
         let case = Case {
             set: voters.powers(height),
@@ -84,11 +69,6 @@ impl Survey<'_> {
         let names = voters.list().iter().map(|one| (one.address.clone(), name_of(nodes, &one.address)));
         Ok(Revival { log, decision: decide(&case), collected, height, names: names.collect() })
     }
-}
-
-fn logs(node: &Node) -> impl Iterator<Item = (String, &Found)> {
-    let found = node.logs.iter().flat_map(|logs| &logs.logs);
-    found.map(|found| (format!("{} {}", node.service, found.path), found))
 }
 
 fn online(nodes: &[Node], running: &BTreeSet<ServiceId>) -> BTreeSet<String> {
@@ -108,8 +88,7 @@ fn replays(
     let given = facts::replay(&on.to_string(), None, &read(log).0, voters, height);
     let others = nodes.iter().filter(|node| node.service != *on && running.contains(&node.service));
     let others = others.filter_map(|node| {
-        let live = node.logs.as_ref().ok()?.logs.iter().find(|found| found.place == Place::Live)?;
-        let view = View::of(live.log.as_ref().ok()?);
+        let view = View::of(node.live()?.log.as_ref().ok()?);
         Some(facts::replay(&node.service.to_string(), node.address.as_deref(), &view.records, voters, height))
     });
     [given].into_iter().chain(others).collect()

@@ -1,5 +1,5 @@
 use super::super::corpus::{self, HALTED, HALTED_STATES, TIME};
-use super::super::found::NodeLogs;
+use super::super::found::{Found, NodeLogs, Place};
 use super::super::replay::Log;
 use super::super::rule::Forecast;
 use super::super::validators::{Key, Validator};
@@ -57,7 +57,7 @@ fn a_halted_chain_survives_the_clearing_of_all_logs() {
         assert_eq!(blocks, usize::from(!drop_records));
         for one in &nodes {
             let short = &cleared.logs[&one.node.service];
-            assert!(short.len() < live(&one.node).unwrap().log.as_ref().unwrap().bytes().len());
+            assert!(short.len() < one.node.live().unwrap().log.as_ref().unwrap().bytes().len());
             let replay = Log::whole([short.as_slice()]).replay(HEIGHT, 1);
             assert_eq!(replay.outcome, Outcome::Whole);
         }
