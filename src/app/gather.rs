@@ -12,17 +12,26 @@ use crate::engine::{Answer, FactsTarget, Fault, Probe, Prober, RpcQuery, validat
 use crate::model::facts::{Facts, HostAnswer, HostFacts, RpcFacts, Silence};
 use crate::model::inventory::{Host, Inventory};
 
+/// How much is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything.
+    Full,
+    /// Without what costs the host most: its program's version, and what its journal says of the consensus.
+    Quick,
+}
+
 /// Gathers from these hosts: each tells its facts within `bound`, and then each node's RPC within its own.
 pub async fn gather(
     prober: &dyn Prober,
     inventory: &Inventory,
-    hosts: &[String],
+    (hosts, depth): (&[String], Depth),
     at_ms: i64,
     bound: Duration,
 ) -> Facts {
     let all = hosts.iter().filter_map(|name| inventory.host(name));
     let answers = join_all(all.map(|host| async move {
-        let facts = match timeout(bound, ask(prober, inventory, host)).await {
+        let facts = match timeout(bound, ask(prober, inventory, host, depth)).await {
             Ok(Ok(answer)) => HostFacts::Answered(Box::new(ask_nodes(prober, host, answer).await)),
             Ok(Err(fault)) => HostFacts::Silent(Silence { reason: fault.reason, hint: fault.hint }),
             Err(_) => HostFacts::Silent(Silence {
@@ -38,7 +47,9 @@ pub async fn gather(
     Facts { at_ms, hosts: answers.await.into_iter().collect::<BTreeMap<_, _>>() }
 }
 
-async fn ask(prober: &dyn Prober, inventory: &Inventory, host: &Host) -> Result<HostAnswer, Fault> {
+async fn ask(prober: &dyn Prober, inventory: &Inventory, host: &Host, depth: Depth) -> Result<HostAnswer, Fault> {
+    let full = depth == Depth::Full;
+    let binary = |chain: &String| inventory.chains.get(chain)?.binary.clone().filter(|_| full);
     let targets: Vec<FactsTarget> = host
         .services
         .iter()
@@ -46,7 +57,8 @@ async fn ask(prober: &dyn Prober, inventory: &Inventory, host: &Host) -> Result<
             name: service.id.service.clone(),
             unit: service.unit.clone(),
             home: service.home.clone(),
-            binary: service.chain.as_ref().and_then(|chain| inventory.chains.get(chain)?.binary.clone()),
+            binary: service.chain.as_ref().and_then(binary),
+            journal: full,
         })
         .collect();
     let Answer::Facts(facts) = prober.probe(&host.name, &Probe::Facts(targets)).await? else {

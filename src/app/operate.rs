@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::app::confirm::Choice;
 use crate::app::context::Context;
 use crate::app::execute::{self, Begin, Finished};
-use crate::app::gather::gather;
+use crate::app::gather::{Depth, gather};
 use crate::app::scope::{Scope, hosts_of, scope};
 use crate::app::wal::bundle;
 use crate::app::when::future_ms;
@@ -121,7 +121,7 @@ async fn operate(context: &Context, asked: &Asked<'_>) -> Result<u8> {
     // Hosts that the operation leaves alone are asked too: their power is ours, not foreign.
     let hosts = hosts_of(&context.inventory, &scope.chain);
     let bound = asked.confirm.facts_timeout;
-    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await;
+    let facts = gather(&*context.transport, &context.inventory, (&hosts, Depth::Full), context.now_ms(), bound).await;
     let finished = plan_and_run(context, chain, &request, &facts, (asked.confirm, asked.watch)).await?;
     Ok(finished.map_or(0, |finished| finished.exit))
 }

@@ -9,7 +9,7 @@ use futures::future::join_all;
 
 use crate::app::context::Context;
 use crate::app::execute::{self, Begin};
-use crate::app::gather::gather;
+use crate::app::gather::{Depth, gather};
 use crate::app::{signals, watch};
 use crate::cli::ResumeArgs;
 use crate::engine::{Answer, Ended, Fence, Log, Probe, Prober as _, Transport as _};
@@ -37,7 +37,8 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     let given_up = if args.give_up { silent(context, &plan).await } else { Vec::new() };
     let stage = plan.stages.get(state.done_stages.len()).map_or("the end", |stage| stage.name.as_str());
     let (run, operation) = (directory.id(), plan.operation.words());
-    let facts = gather(&*context.transport, &context.inventory, &plan.hosts(), context.now_ms(), LOOK).await;
+    let facts =
+        gather(&*context.transport, &context.inventory, (&plan.hosts(), Depth::Full), context.now_ms(), LOOK).await;
     let to_come = ahead::ahead(&plan, &state, &facts);
     let mut out = context.for_people();
     let _ = writeln!(out, "run {run} of {}: {operation}; {stage} was under way", plan.chain_id);

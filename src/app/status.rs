@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use crate::app::context::Context;
-use crate::app::gather::gather;
+use crate::app::gather::{Depth, gather};
 use crate::app::memory;
 use crate::app::runs::take_up;
 use crate::app::scope::{chains_named, hosts_of};
@@ -37,7 +37,7 @@ pub async fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
             asked.push(host);
         }
     }
-    let facts = gather(&*context.transport, inventory, &asked, context.now_ms(), args.timeout).await;
+    let facts = gather(&*context.transport, inventory, (&asked, Depth::Full), context.now_ms(), args.timeout).await;
     let verdict = |chain| {
         let known = memory::powers(context, chain, &facts);
         diagnose(chain, inventory, &facts, None, &known)

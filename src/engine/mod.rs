@@ -76,6 +76,8 @@ pub struct FactsTarget {
     pub home: Option<String>,
     /// The node's program, where its version is wanted.
     pub binary: Option<String>,
+    /// Whether its journal is searched for a failure of the consensus.
+    pub journal: bool,
 }
 
 /// A question to CometBFT's RPC.

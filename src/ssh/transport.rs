@@ -73,7 +73,9 @@ impl SshTransport {
         let mut args: Vec<&str> = Vec::new();
         for target in targets {
             let home = target.home.as_deref().unwrap_or_default();
-            args.extend([&*target.name, &*target.unit, home, target.binary.as_deref().unwrap_or_default()]);
+            let (binary, journal) =
+                (target.binary.as_deref().unwrap_or_default(), if target.journal { "1" } else { "" });
+            args.extend([&*target.name, &*target.unit, home, binary, journal]);
         }
         let (text, privilege_error) = self.with_or_without_root(host, scripts::PROBE_HOST, &args).await?;
         let mut facts = answer::host(&text, targets);

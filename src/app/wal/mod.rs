@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use crate::app::context::Context;
-use crate::app::gather::gather;
+use crate::app::gather::{Depth, gather};
 use crate::app::memory;
 use crate::app::scope::{hosts_of, scope};
 use crate::chain::wal::survey::{Node, Survey};
@@ -50,7 +50,7 @@ pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
 /// The facts of every host of the chain.
 pub(super) async fn facts(context: &Context, chain: &Chain, bound: Duration) -> Facts {
     let hosts = hosts_of(&context.inventory, &chain.name);
-    gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await
+    gather(&*context.transport, &context.inventory, (&hosts, Depth::Quick), context.now_ms(), bound).await
 }
 
 /// The logs of every node of the chain.

@@ -5,8 +5,24 @@ run=$1 epoch=$2 step=$3 lease=$4 kill_after=$5 unit=$6 home=$7 db_dir=$8 state_f
 fenced "$run" "$epoch" && { echo "refused=another run has taken this host's lock"; exit 0; }
 systemctl show "$unit" --property=LoadState --value | grep -qx loaded || { echo "refused=there is no unit $unit"; exit 0; }
 
+# Where systemd itself signals all processes of the unit, they can be made to stand still first: systemd follows its SIGTERM
+# with SIGCONT (systemd.kill(5)). No process has to be started for that, so it happens at the instant on every host, and no
+# node sees the others leave. A unit that brings its own command for stopping may need them awake.
+shown=$(systemctl show "$unit" --property=KillMode,KillSignal,ExecStop,ControlGroup)
+still=
+case $shown in
+*ExecStop=*) ;;
+*KillMode=control-group*)
+    group=${shown#*ControlGroup=}
+    [ -z "$base" ] && group_file "${group%%
+*}" && still=$procs
+    ;;
+esac
+
 # The lease: without a word this long, the wait is over.
 self=$(exec sh -c 'echo $PPID')
+# At the instant it must not stand behind what the host's other processes do then; where that can't be had, it does without.
+renice -n -20 -p "$self" >/dev/null 2>&1
 (
     trap 'kill "$nap" 2>/dev/null; exit 0' TERM
     sleep "$lease" &
@@ -59,8 +75,11 @@ if [ "$kill_after" -gt 0 ]; then
     ( sleep "$kill_after" && systemctl kill --signal=KILL "$unit" ) </dev/null >/dev/null 2>&1 &
     killer=$!
 fi
+signal_all() { [ -z "$still" ] || while read -r pid; do kill "$1" "$pid"; done <"$still" 2>/dev/null; }
+signal_all -STOP
 systemctl stop "$unit" </dev/null >/dev/null 2>&1
 code=$?
+[ "$code" = 0 ] || signal_all -CONT
 # It ignores what we ignore; left alive it would kill the node that is started next.
 [ "$kill_after" -gt 0 ] && kill -KILL "$killer" 2>/dev/null
 note_end "$step" "$epoch" "$code"

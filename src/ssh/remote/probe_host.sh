@@ -1,4 +1,5 @@
-# The host, then each service: NAME UNIT HOME BINARY, four arguments each.
+# The host, then each service: NAME UNIT HOME BINARY JOURNAL, five arguments each; the last is empty where what the node
+# logged is of no interest.
 read -r uptime_s _ </proc/uptime
 echo "host.uptime=$uptime_s"
 echo "host.booted=$(systemctl show --property=UserspaceTimestampMonotonic --value 2>/dev/null)"
@@ -21,9 +22,9 @@ watchdogs() {
     :
 }
 
-while [ "$#" -ge 4 ]; do
-    name=$1 unit=$2 home=$3 binary=$4
-    shift 4
+while [ "$#" -ge 5 ]; do
+    name=$1 unit=$2 home=$3 binary=$4 journal=$5
+    shift 5
     echo "service=$name"
     unit_facts "$unit" "$home" "" ""
     watchdogs "$unit"
@@ -39,7 +40,7 @@ while [ "$#" -ge 4 ]; do
             echo "config.error=there is no folder $home, or it cannot be read"
         fi
         invocation=$(echo "$shown" | sed -n 's/^InvocationID=//p')
-        [ -n "$invocation" ] && journalctl --quiet --output=cat "_SYSTEMD_INVOCATION_ID=$invocation" --lines=3000 2>/dev/null |
+        [ -n "$journal" ] && [ -n "$invocation" ] && journalctl --quiet --output=cat "_SYSTEMD_INVOCATION_ID=$invocation" --lines=3000 2>/dev/null |
             grep -q 'CONSENSUS FAILURE' && echo "consensus_failure=1"
     fi
     [ -n "$binary" ] && echo "version=$("$binary" version 2>/dev/null | head -n 1)"
