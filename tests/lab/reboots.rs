@@ -76,7 +76,8 @@ fn is_whole(node: &Node, old: &[u8]) -> bool {
         return false;
     }
     let [folder] = &aside(node)[..] else { panic!("{name}: {:?}", aside(node)) };
-    assert_eq!(fs::read(folder.join("wal")).unwrap(), old, "{name}");
+    // A reboot may have had the node write on in it before it was replaced.
+    assert!(fs::read(folder.join("wal")).unwrap().starts_with(old), "{name}");
     assert!(begins_with(&live, &folder.join(".sha256")), "{name}");
     true
 }
