@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fleet::chain::wal::record::{self, End};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::clear::{CLEAR, aside};
@@ -82,6 +83,16 @@ fn is_whole(node: &Node, old: &[u8]) -> bool {
     true
 }
 
+/// How many hosts have told that their new log is in its place.
+fn logs_set(fleet: &Controller) -> usize {
+    let events = fleet.events();
+    let is_ours = |event: &&Value| {
+        event["event"] == "stage_started" && ["decide", "log"].map(Value::from).contains(&event["name"])
+    };
+    let Some(stage) = events.iter().find(is_ours).map(|event| &event["stage"]) else { return 0 };
+    events.iter().filter(|event| event["event"] == "step_ended" && event["stage"] == *stage).count()
+}
+
 /// fleet dies while `host` stands still at `moment`; the host reboots, and the run is resumed. What it said, and by host
 /// whether its log is the new one.
 fn rebooted(
@@ -94,10 +105,9 @@ fn rebooted(
     let mut running = fleet.start(words);
     let held = in_memory(&lab.host(host), HELD);
     running.until(60, &format!("{host} replaces its log"), || held.exists());
-    let replaces = |node: &Node| node.host.name == host || words[0] == "restart";
-    let replaced = lab.nodes().into_iter().filter(replaces).count();
-    let others = || lab.nodes().into_iter().filter(|node| node.host.name != host && !aside(node).is_empty()).count();
-    running.until(60, "the others have their new logs", || others() + 1 == replaced);
+    let is_one = |node: &Node| node.host.name == host || words[0] == "restart";
+    let replaced = lab.nodes().into_iter().filter(is_one).count();
+    running.until(60, "the others have their new logs", || logs_set(fleet) + 1 == replaced);
     running.kill();
     let logs: BTreeMap<String, Vec<u8>> = lab.nodes().iter().map(|node| (node.host.name.clone(), old(node))).collect();
     lab.run(&["reboot", host]).exits(0);
