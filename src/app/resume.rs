@@ -18,7 +18,7 @@ use crate::journal::{Journal, RunDir, Stored, last_unfinished};
 use crate::model::event::{RunState, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
-use crate::model::plan::Plan;
+use crate::model::plan::{Action, Plan, Stage};
 
 /// How long a host may take to say what runs there.
 const LOOK: Duration = Duration::from_secs(10);
@@ -26,7 +26,8 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Goes on with the named run, or with the last that isn't finished.
 pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     let directory = find(context, args)?;
-    let Stored { plan, state, .. } = unfinished(&directory)?;
+    let Stored { plan, mut state, .. } = unfinished(&directory)?;
+    stop_again(&plan, &mut state);
     check_inventory(context, &plan)?;
     if !state.touched() {
         return give_back(context, &directory, &plan, state).await;
@@ -60,6 +61,16 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
         watch::watch(context, &plan, 3, interrupt).await;
     }
     Ok(finished.exit)
+}
+
+/// A reboot may have started a node whose log is still to be replaced: the stop before it is gone through once more.
+fn stop_again(plan: &Plan, state: &mut RunState) {
+    let replaces = |action| matches!(action, Action::SetWal | Action::UndoWal);
+    let steps = |stage: &Stage| stage.tasks.iter().flat_map(|task| &task.steps).any(|step| replaces(step.action));
+    // A clearing lets such a node keep its log.
+    if plan.clearing.is_none() && plan.stages.get(state.done_stages.len()).is_some_and(steps) {
+        state.done_stages.clear();
+    }
 }
 
 /// The later run that has held one of this run's hosts: what this one meant to do is no longer what is wanted.

@@ -318,7 +318,10 @@ impl RunState {
             What::Block { height, .. } if *height > self.baseline && self.first_block.is_none() => {
                 self.first_block = Some((*height, event.at_ms));
             }
-            What::StageEnded { stage, ok: true, .. } => self.done_stages.push(*stage),
+            // A resumed run may go through a stage once more.
+            What::StageEnded { stage, ok: true, .. } if !self.done_stages.contains(stage) => {
+                self.done_stages.push(*stage);
+            }
             What::RunEnded { exit, summary, .. } => self.ended = Some((*exit, summary.clone())),
             _ => {}
         }

@@ -121,6 +121,7 @@ impl Folders {
         let programs = [
             ("systemctl", include_str!("bin/stub")),
             ("sudo", include_str!("bin/sudo")),
+            ("timedatectl", include_str!("bin/timedatectl")),
             ("virtengined", include_str!("bin/virtengined")),
         ];
         for (name, text) in programs {

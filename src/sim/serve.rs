@@ -1,5 +1,6 @@
 //! The simulation's own process: builds the hosts, serves them, and takes everything away at its end.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{PrivateKey, PublicKey};
 use russh::server::Config;
-use russh::{MethodKind, MethodSet};
+use russh::{MethodKind, MethodSet, Preferred, kex};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -27,6 +28,9 @@ use crate::error::{Error, Result};
 
 /// How often the chain moves on.
 const TICK: Duration = Duration::from_millis(20);
+/// How keys are exchanged, with what says that both sides are strict about the order of messages.
+const KEX: &[kex::Name] =
+    &[kex::CURVE25519, kex::EXTENSION_SUPPORT_AS_SERVER, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER];
 /// A chain that is halted at the outset has been for so long, ms.
 const HALTED_FOR: i64 = 252_000;
 
@@ -126,6 +130,8 @@ fn server(key: PrivateKey) -> Config {
         auth_rejection_time: Duration::ZERO,
         inactivity_timeout: None,
         nodelay: true,
+        // A test connects hundreds of times: no post-quantum exchange.
+        preferred: Preferred { kex: Cow::Borrowed(KEX), ..Preferred::DEFAULT },
         ..Config::default()
     }
 }

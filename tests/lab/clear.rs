@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::controller::{CHAIN, Controller};
 use crate::lab::{Lab, Node};
 
-const CLEAR: [&str; 2] = ["--clear-wal", CHAIN];
+pub const CLEAR: [&str; 2] = ["--clear-wal", CHAIN];
 
 /// The folders that fleet has set aside beside a node's log.
 pub fn aside(node: &Node) -> Vec<PathBuf> {

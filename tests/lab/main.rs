@@ -15,6 +15,7 @@ mod frozen;
 mod lab;
 mod lost;
 mod process;
+mod reboots;
 mod refusals;
 mod restarts;
 mod several;

@@ -81,6 +81,17 @@ impl Running {
         }
     }
 
+    /// Waits until `look` sees something; fails the test if the process ends before that, or after `seconds`.
+    pub fn until(&mut self, seconds: u64, what: &str, mut look: impl FnMut() -> bool) {
+        until(seconds, what, || {
+            let seen = look();
+            if let (false, Some(status)) = (seen, self.child.try_wait().unwrap()) {
+                panic!("over before {what}: {}", self.said(status.code()));
+            }
+            seen.then_some(())
+        });
+    }
+
     /// Kills it as a machine that loses its power would.
     pub fn kill(mut self) -> Said {
         self.stop();

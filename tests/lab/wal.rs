@@ -8,7 +8,7 @@ use crate::process::until;
 const DOWN: [&str; 2] = ["val-2", "val-3"];
 
 /// Clears by hand after the chain has lost its quorum and the others have voted for the next height.
-fn strand(lab: &Lab) -> u64 {
+pub fn strand(lab: &Lab) -> u64 {
     for name in DOWN {
         lab.node(name).stop();
     }

@@ -204,3 +204,12 @@ fn the_state_of_every_prefix_is_a_state_on_the_way() {
     assert_eq!(state.run, RUN);
     assert_eq!(state.ended.unwrap().0, 0);
 }
+
+#[test]
+fn a_stage_that_was_gone_through_twice_is_done_once() {
+    let mut script = success(healthy());
+    let done = RunState::of(&script.events).done_stages;
+    let first = script.events.iter().find(|event| matches!(event.what, What::StageEnded { .. })).unwrap().clone();
+    script.events.push(first);
+    assert_eq!(RunState::of(&script.events).done_stages, done);
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleet::sim::Fault;
 
-use crate::rig::{Ran, Rig, small};
+use crate::rig::{Ran, Rig, quick};
 
 const RESTART: &str = "restart --coordinated --yes -o json --stop-timeout 5s";
 /// Bytes of a host's answers from one cut to the next.
@@ -18,7 +18,7 @@ fn a_link_that_breaks_after_any_number_of_bytes_never_makes_a_wrong_done() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let rig = Rig::new(&small());
+                let rig = Rig::new(&quick());
                 while let bytes = next.fetch_add(STRIDE, Ordering::Relaxed)
                     && bytes < MOST
                 {

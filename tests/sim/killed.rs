@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::rig::{Rig, small};
+use crate::rig::{Rig, quick};
 
 const RESTART: &str = "restart --coordinated --yes -o json --stop-timeout 10s";
-/// Simulations at once.
-const WORKERS: usize = 4;
+/// Simulations at once; each waits for longer than it computes.
+const WORKERS: usize = 6;
 
 #[test]
 fn killed_after_any_event_a_run_is_brought_to_its_end() {
-    let rig = Rig::new(&small());
+    let rig = Rig::new(&quick());
     rig.run(RESTART).ended(0);
     let events = rig.events().len();
     assert!(events > 40, "{events}");
     drop(rig);
     everywhere(events, |prefixes| {
-        let rig = Rig::new(&small());
+        let rig = Rig::new(&quick());
         prefixes.for_each(|prefix| kill_after(&rig, prefix));
     });
 }
@@ -78,7 +78,7 @@ pub fn kill(rig: &Rig, words: &str, prefix: usize) -> Killed {
 pub fn die(rig: &Rig, words: &str, prefix: usize) -> (bool, String) {
     let runs = rig.runs().len();
     let mut run = rig.start(words);
-    let recorded = || if rig.runs().len() > runs { rig.events().len() } else { 0 };
+    let recorded = || if rig.runs().len() > runs { rig.recorded() } else { 0 };
     while recorded() < prefix && run.child.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }

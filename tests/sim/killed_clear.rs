@@ -120,12 +120,12 @@ fn clear(rig: &Rig, prefix: usize) {
 }
 
 /// The number of events after which `wanted` comes first.
-fn place(rig: &Rig, wanted: impl Fn(&Value) -> bool) -> usize {
+pub fn place(rig: &Rig, wanted: impl Fn(&Value) -> bool) -> usize {
     rig.events().iter().position(wanted).unwrap()
 }
 
 /// What a reboot does: the leases are gone, and the node runs again by itself.
-fn reboot(rig: &Rig, host: &str) {
+pub fn reboot(rig: &Rig, host: &str) {
     fs::remove_dir_all(rig.sim.host(host).join("root/run/fleet")).unwrap();
     rig.ask(host, "systemctl start virtengined");
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use fleet::sim::Layout;
 
-use crate::killed::{Killed, everywhere, kill, starts};
+use crate::killed::{Killed, die, everywhere, kill, starts};
+use crate::killed_clear::{place, reboot};
 use crate::logs::{Aside, Log, aside, log, set_aside};
-use crate::rig::{Rig, small};
+use crate::rig::{Rig, quick};
 
 /// The node whose log it is.
 const SENTRY: &str = "sentry-1";
@@ -16,7 +17,7 @@ const RESTORE: &str = "wal restore sentry-1 --yes -o json --blocks 1";
 
 /// As few hosts as a chain and a sentry need, so that many runs take little time.
 pub fn few() -> Layout {
-    Layout { hosts: Layout::with(&[10, 10], 1).hosts, ..small() }
+    Layout { hosts: Layout::with(&[10, 10], 1).hosts, ..quick() }
 }
 
 /// The same, stranded: all have voted, and their logs are gone.
@@ -55,12 +56,41 @@ fn revive(rig: &Rig, prefix: usize) {
         assert!(rig.all_active() && rig.stands() && rig.locked().is_empty(), "{context}");
         rig.run(REVIVE).ended(0);
     }
-    let new = log(rig, SENTRY);
-    let old = expected.insert(SENTRY.into(), new.clone()).unwrap();
-    assert_eq!(logs(rig), expected, "{context}");
-    assert_eq!(aside(rig, SENTRY), Some(Aside { log: old, replaced: Log::new(), by: Some(new) }), "{context}");
+    is_revived(rig, &mut expected, &context);
     rig.is_well(&signers, &context);
     is_started_once(rig, &starts, &context);
+}
+
+/// The sentry has the new log, its old one is set aside, and the others' are as they were.
+#[track_caller]
+fn is_revived(rig: &Rig, expected: &mut BTreeMap<String, Log>, context: &str) {
+    let new = log(rig, SENTRY);
+    let old = expected.insert(SENTRY.into(), new.clone()).unwrap();
+    assert_eq!(logs(rig), *expected, "{context}");
+    assert_eq!(aside(rig, SENTRY), Some(Aside { log: old, replaced: Log::new(), by: Some(new) }), "{context}");
+}
+
+#[test]
+fn a_revival_whose_node_a_reboot_has_started_is_brought_to_its_end() {
+    let rig = Rig::new(&stranded());
+    rig.run(REVIVE).ended(0);
+    let stopped = place(&rig, |event| event["event"] == "stage_ended");
+    let started = place(&rig, |event| event["event"] == "stage_started" && event["name"] == "nodes");
+    drop(rig);
+    everywhere(started - stopped, |prefixes| {
+        for prefix in prefixes {
+            let rig = Rig::new(&stranded());
+            let (signers, mut expected) = (rig.chain().signers, logs(&rig));
+            let (over, context) = die(&rig, REVIVE, stopped + prefix);
+            assert!(!over, "{context}");
+            if rig.active(SENTRY) != "active" {
+                reboot(&rig, SENTRY);
+            }
+            let ran = rig.run("resume --yes").ended(0);
+            is_revived(&rig, &mut expected, &format!("{context}\n{}", ran.out));
+            rig.is_well(&signers, &context);
+        }
+    });
 }
 
 #[test]

@@ -41,15 +41,20 @@ pub struct Aside {
     pub by: Option<Log>,
 }
 
+/// What says which log took another's place.
+fn mark(log: &[u8]) -> String {
+    format!("{} {}\n", hex::encode(Sha256::digest(log)), log.len())
+}
+
 /// What is set aside on a host. The mark's hash must be that of the log that is in place.
 pub fn aside(rig: &Rig, host: &str) -> Option<Aside> {
     let entries = fs::read_dir(data(rig, host)).unwrap().map(|entry| entry.unwrap().path());
     let mut folders = entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("cs.wal.fleet-"));
     let folder = folders.next()?;
     assert_eq!(folders.next(), None);
-    let by = fs::read_to_string(folder.join(".sha256")).ok().map(|hash| {
+    let by = fs::read_to_string(folder.join(".sha256")).ok().map(|text| {
         let log = log(rig, host);
-        assert_eq!(hash.trim(), hex::encode(Sha256::digest(&log["wal"])));
+        assert_eq!(text, mark(&log["wal"]));
         log
     });
     Some(Aside { log: in_folder(&folder), replaced: in_folder(&folder.join("replaced")), by })
@@ -70,7 +75,7 @@ pub fn set_aside(rig: &Rig, host: &str) -> Log {
         fs::write(folder.join(name), bytes).unwrap();
     }
     fs::write(folder.join(".signer"), signer(rig, host)).unwrap();
-    fs::write(folder.join(".sha256"), format!("{}\n", hex::encode(Sha256::digest(new)))).unwrap();
+    fs::write(folder.join(".sha256"), mark(new)).unwrap();
     fs::write(data(rig, host).join("cs.wal/wal"), new).unwrap();
     old
 }

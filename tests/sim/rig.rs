@@ -41,7 +41,12 @@ pub fn small() -> Layout {
     Layout { block_time_ms: 300, join_ms: 300, ..Layout::with(&[10, 10, 10, 10], 1) }
 }
 
-/// The same, halted: two validators are down.
+/// The same with blocks that come as fast as a busy machine can follow, for tests of many runs.
+pub fn quick() -> Layout {
+    Layout { block_time_ms: 150, join_ms: 150, ..small() }
+}
+
+/// As [`small`], halted: two validators are down.
 pub fn halted() -> Layout {
     Layout { down: vec!["val-1".into(), "val-2".into()], ..small() }
 }
@@ -193,11 +198,20 @@ impl Rig {
         names
     }
 
+    /// The journal of the last run, as far as it is written.
+    fn journal(&self) -> String {
+        let Some(run) = self.runs().pop() else { return String::new() };
+        std::fs::read_to_string(self.folder("state/fleet/runs").join(run).join("events.jsonl")).unwrap_or_default()
+    }
+
+    /// How many events the last run has.
+    pub fn recorded(&self) -> usize {
+        self.journal().matches('\n').count()
+    }
+
     /// The events of the last run.
     pub fn events(&self) -> Vec<Value> {
-        let Some(run) = self.runs().pop() else { return Vec::new() };
-        let text = std::fs::read_to_string(self.folder("state/fleet/runs").join(run).join("events.jsonl"));
-        let text = text.unwrap_or_default();
+        let text = self.journal();
         let whole = text.rfind('\n').map_or("", |at| &text[..at]);
         whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -2,7 +2,7 @@
 # the old files are linked aside first, and the head changes by one rename. Older files of the log that are still there
 # then don't matter: a node looks for its height in the head first.
 #   $wal_file the log's head   $aside where this run sets the old log aside
-# A folder with a file .sha256, the hash of the log that took its log's place, is what can be put back.
+# A folder with a file .sha256, the hash and the size of the log that took its log's place, is what can be put back.
 
 # The owner and mode that the node's own files have.
 like_neighbour() {
@@ -79,7 +79,7 @@ set_wal() {
         sync "$aside" || return 1
     fi
     # An earlier attempt may have left it empty.
-    echo "$1" >"$aside/.sha256" || return 1
+    echo "$1 $(stat -c %s "$new")" >"$aside/.sha256" || return 1
     like_neighbour "$new" && chmod u+w "$new" || return 1
     sync "$new" "$aside/.sha256" "$aside" "${folder%/*}" && mv -f "$new" "$wal_file" && sync "$folder" || return 1
     for file in "$wal_file".[0-9]*; do
@@ -135,17 +135,18 @@ undo_wal() {
     drop_log "$aside"
 }
 
-# What came of logs in place $1, as facts: that the one a run has set is there, and that there is nothing left to put back
-# or that run $2 has put it back.
+# What came of logs in place $1, as facts: that the one run $2 has set is there, whatever its node has written behind it,
+# and that there is nothing left to put back or that the run has put it back.
 wal_facts() {
     [ -n "$1" ] || return 0
     back=1
     for mark in "${1%/*}".fleet-*/.sha256; do
         [ -r "$mark" ] || continue
         back=
+        [ "$mark" = "${1%/*}.fleet-$2/.sha256" ] || continue
         read_line "$mark"
-        sum=$(sha256sum "$1" 2>/dev/null)
-        [ "${sum%% *}" = "$line" ] && echo "wal.set=${mark%/*}"
+        sum=$(head -c "${line#* }" "$1" 2>/dev/null | sha256sum)
+        [ "${sum%% *}" = "${line%% *}" ] && echo "wal.set=${mark%/*}"
     done
     for mark in "${1%/*}".fleet-*/.undone-"$2"; do
         [ -e "$mark" ] && back=1
