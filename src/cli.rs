@@ -2,9 +2,11 @@
 
 mod coordinated;
 mod examples;
+mod snapshot;
 mod wal;
 
 pub use coordinated::*;
+pub use snapshot::*;
 pub use wal::*;
 
 use std::path::PathBuf;
@@ -118,6 +120,13 @@ pub enum Command {
         /// Which.
         #[command(subcommand)]
         command: RunsCommand,
+    },
+    /// List, prove, compare, copy and prune the snapshots of a store
+    #[command(after_help = examples::SNAPSHOT)]
+    Snapshot {
+        /// Which.
+        #[command(subcommand)]
+        command: SnapshotCommand,
     },
     /// Show nodes' write-ahead logs
     Wal {

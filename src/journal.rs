@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
+pub use crate::journal::id::new as new_id;
 pub use crate::journal::places::Places;
 pub use crate::journal::store::{Past, RunDir, Stored, last_unfinished, left_on, list};
 

@@ -6,7 +6,7 @@
 //!
 //! The layers, kept by `tests/layers.rs`: `model` knows nothing but itself; `chain` knows `model`; `ops` knows
 //! `chain` and `model`; `engine` knows `chain` and `model`;
-//! `ssh` and `journal` know these and the traits of `engine`;
+//! `ssh`, `journal` and `store` know these and the traits of `engine`;
 //! `render` knows `model`; `app` knows all; `sim` stands beside, and only `app` and the tests see it.
 //! `model`, `chain` and `ops` are pure: no async, clock, environment, randomness or files.
 
@@ -21,3 +21,4 @@ pub mod ops;
 pub mod render;
 pub mod sim;
 pub mod ssh;
+pub mod store;

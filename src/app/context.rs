@@ -60,7 +60,7 @@ impl Context {
 
     /// Where people read while standard output is for a program.
     pub fn for_people(&self) -> Box<dyn Write + Send> {
-        if self.global.output == Output::Text { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) }
+        for_people(self.global.output)
     }
 
     /// Columns of the terminal; 100 without one.
@@ -90,29 +90,17 @@ impl Context {
 
     /// Prints rows as one JSON array, or as JSON Lines.
     pub fn print_rows(&self, rows: impl Iterator<Item = serde_json::Value>) {
-        if self.global.output == Output::Jsonl {
-            rows.for_each(|row| self.print(&row.to_string()));
-        } else {
-            self.print(&serde_json::Value::Array(rows.collect()).to_string());
-        }
+        say_rows(self.global.output, rows);
     }
 
     /// Asks a yes-or-no question; without a terminal it is an error.
     pub fn yes_to(&self, question: &str) -> Result<bool> {
-        if !std::io::stdin().is_terminal() {
-            return Err(Error::usage("there is no terminal to ask on").hint("--yes goes on without asking"));
-        }
-        Ok(matches!(self.answer(&format!("{question} [y/N] "))?.as_str(), "y" | "Y" | "yes"))
+        yes_to(self.global.output, question)
     }
 
     /// What is typed after `prompt`.
     pub fn answer(&self, prompt: &str) -> Result<String> {
-        let mut out = self.for_people();
-        let _ = write!(out, "{prompt}");
-        let _ = out.flush();
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map_err(|error| Error::usage(format!("standard input: {error}")))?;
-        Ok(line.trim().to_owned())
+        answer(self.global.output, prompt)
     }
 }
 
@@ -137,4 +125,35 @@ pub fn say(line: &str) {
     let mut out = std::io::stdout();
     let _ = writeln!(out, "{line}");
     let _ = out.flush();
+}
+
+/// Where people read while standard output is for a program.
+fn for_people(output: Output) -> Box<dyn Write + Send> {
+    if output == Output::Text { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) }
+}
+
+/// Prints rows as one JSON array, or as JSON Lines.
+pub fn say_rows(output: Output, rows: impl Iterator<Item = serde_json::Value>) {
+    if output == Output::Jsonl {
+        rows.for_each(|row| say(&row.to_string()));
+    } else {
+        say(&serde_json::Value::Array(rows.collect()).to_string());
+    }
+}
+
+/// Asks a yes-or-no question; without a terminal it is an error.
+pub fn yes_to(output: Output, question: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::usage("there is no terminal to ask on").hint("--yes goes on without asking"));
+    }
+    Ok(matches!(answer(output, &format!("{question} [y/N] "))?.as_str(), "y" | "Y" | "yes"))
+}
+
+fn answer(output: Output, prompt: &str) -> Result<String> {
+    let mut out = for_people(output);
+    let _ = write!(out, "{prompt}");
+    let _ = out.flush();
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| Error::usage(format!("standard input: {error}")))?;
+    Ok(line.trim().to_owned())
 }

@@ -18,6 +18,7 @@ pub mod scope;
 pub mod screen;
 pub mod signals;
 pub mod sim;
+pub mod snapshot;
 pub mod status;
 pub mod trust;
 mod waiting;
@@ -86,6 +87,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
             Ok(0)
         }
         Command::Rules { rule } => rules::rules(&global, rule.as_deref()),
+        Command::Snapshot { command } => snapshot::snapshot(&global, &command),
         Command::Runs { command } => {
             let places = Places::from_env(|name| std::env::var_os(name))?;
             runs::runs(&global, &places, &command)

@@ -163,6 +163,63 @@ Examples:
   fleet runs show --follow 01JD7Q
   fleet runs report 01JD7Q -v";
 
+/// `fleet snapshot`
+pub const SNAPSHOT: &str = "\
+A store is a folder with fleet-store.json in it. Its segments are read without
+fleet, too: zstd -dc SEGMENT | tar x, and in the store's folder
+sha256sum -c manifests/ID.sha256 proves the bytes of a snapshot. A file larger
+than a segment is in pieces: cat PATH.fleet-part-* joins them.
+
+Examples:
+  fleet snapshot list
+  fleet snapshot verify latest
+  fleet snapshot prune --dry-run";
+
+/// `fleet snapshot list`
+pub const SNAPSHOT_LIST: &str = "\
+Times are UTC's. PROVEN: all of it was read back by fleet snapshot verify, and was
+as it should be.
+
+Examples:
+  fleet snapshot list
+  fleet snapshot list --store /srv/snapshots -o json | jq '.[].id'";
+
+/// `fleet snapshot show` and `diff`
+pub const SNAPSHOT_ID: &str = "\
+Examples:
+  fleet snapshot show latest
+  fleet snapshot show val-1:latest --files
+  fleet snapshot diff 01JD7Q val-1:latest";
+
+/// `fleet snapshot verify`
+pub const SNAPSHOT_VERIFY: &str = "\
+Every segment is read and every file's SHA-256 compared. What is found names the
+file and the snapshots that need it. Exit code: 0, or 1 when something is
+damaged.
+
+Examples:
+  fleet snapshot verify
+  fleet snapshot verify val-1:latest
+  fleet snapshot verify --subset 1/7";
+
+/// `fleet snapshot prune`
+pub const SNAPSHOT_PRUNE: &str = "\
+What any rule keeps stays, and of each host, service and profile the newest that
+was verified stays, too. Hours, days, weeks and months are UTC's. Segments that
+no snapshot needs are set aside first and removed by a later prune, once they
+have lain there for the grace time.
+
+Examples:
+  fleet snapshot prune --dry-run
+  fleet snapshot prune --keep-last 3 --keep-daily 7 --keep-within 48h";
+
+/// `fleet snapshot copy`
+pub const SNAPSHOT_COPY: &str = "\
+Only segments that aren't there yet are copied; each is checked on its way.
+
+Example:
+  fleet snapshot copy /mnt/usb/snapshots val-1:latest";
+
 /// `fleet rules`
 pub const RULES: &str = "\
 Examples:

@@ -6,7 +6,7 @@ const TIME: u32 = 10;
 const CHANCE: u32 = 6;
 
 /// A new id for a run that begins at this time, Unix ms.
-pub(super) fn new(now_ms: i64) -> String {
+pub fn new(now_ms: i64) -> String {
     let time = u64::try_from(now_ms).unwrap_or(0);
     write(time, TIME) + &write(rand::random(), CHANCE)
 }

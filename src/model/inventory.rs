@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod backup;
 mod chains;
 mod hosts;
 mod parse;
@@ -18,6 +19,7 @@ mod services;
 mod tests;
 mod values;
 
+pub use backup::{Backup, Keep, days};
 pub use parse::parse;
 
 /// What a host is for.
@@ -108,6 +110,8 @@ pub struct Inventory {
     pub groups: BTreeMap<String, String>,
     /// Who to call for power that isn't ours, by moniker.
     pub foreign: BTreeMap<String, Foreign>,
+    /// Where snapshots are kept, and how long.
+    pub backup: Backup,
 }
 
 impl Inventory {

@@ -7,6 +7,7 @@ pub mod inventory;
 pub mod nearest;
 pub mod plan;
 pub mod selector;
+pub mod snapshot;
 pub mod source;
 pub mod verdict;
 pub mod wal;

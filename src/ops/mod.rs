@@ -5,6 +5,7 @@ mod needs;
 pub mod policy;
 mod powers;
 mod request;
+pub mod retention;
 pub mod rules;
 mod scene;
 mod start;

@@ -7,6 +7,7 @@ mod plain;
 pub mod plan;
 pub mod refusal;
 pub mod run;
+pub mod snapshot;
 pub mod span;
 pub mod status;
 pub mod trust;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::model::fold::fold;
 use crate::model::wal::{RevivalReport, WalReport, WalRow};
 use crate::render::paint::Paint;
-use crate::render::words::{counted, wrapped};
+use crate::render::words::{columns, counted, size, wrapped};
 
 /// The format number of the JSON document.
 const FORMAT: u32 = 1;
@@ -92,15 +92,7 @@ fn table(logs: &[WalRow], width: usize) -> Vec<String> {
     };
     let mut grid: Vec<Vec<String>> = vec![HEAD.map(String::from).to_vec()];
     grid.extend(order.into_iter().map(named));
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| grid.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-        .collect();
-    let line = |row: &Vec<String>| {
-        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let line = padded.collect::<Vec<_>>().join("  ").trim_end().to_owned();
-        wrapped(&line, width, 4)
-    };
-    grid.iter().flat_map(line).collect()
+    columns(&grid, width)
 }
 
 /// All but the name.
@@ -118,19 +110,4 @@ fn cells(row: &WalRow) -> [String; 6] {
     let size = if row.kind.is_empty() { dash() } else { size(row.bytes) };
     let ends = row.last_end_height.map(|height| height.to_string());
     [kind, size, ends.unwrap_or_else(dash), place.unwrap_or_else(dash), own.unwrap_or_else(dash), replayed]
-}
-
-/// Bytes for a reader.
-#[allow(clippy::cast_precision_loss)] // shown with at most three digits
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let (mut value, mut unit) = (bytes as f64 / 1000.0, 0);
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
 }

@@ -52,6 +52,35 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
     lines
 }
 
+/// Rows of cells in columns as wide as what is in them; a line longer than `width` is broken between words.
+pub fn columns(grid: &[Vec<String>], width: usize) -> Vec<String> {
+    let most = grid.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..most)
+        .map(|column| grid.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = padded.collect::<Vec<_>>().join("  ").trim_end().to_owned();
+        wrapped(&line, width, 4)
+    };
+    grid.iter().flat_map(line).collect()
+}
+
+/// Bytes for a reader.
+#[allow(clippy::cast_precision_loss)] // shown with at most three digits
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let (mut value, mut unit) = (bytes as f64 / 1000.0, 0);
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+}
+
 /// At most `width` columns of a line; what is cut off is marked.
 pub fn cut(line: &str, width: usize) -> String {
     match line.char_indices().nth(width) {

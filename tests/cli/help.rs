@@ -3,7 +3,7 @@
 use super::fleet::Fleet;
 
 /// Every command that can be named, and some below them.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 29] = [
     &[],
     &["status"],
     &["exec"],
@@ -18,6 +18,13 @@ const COMMANDS: [&[&str]; 22] = [
     &["inventory", "check"],
     &["inventory", "show"],
     &["trust"],
+    &["snapshot"],
+    &["snapshot", "list"],
+    &["snapshot", "show"],
+    &["snapshot", "verify"],
+    &["snapshot", "prune"],
+    &["snapshot", "diff"],
+    &["snapshot", "copy"],
     &["runs"],
     &["runs", "list"],
     &["runs", "show"],

@@ -234,5 +234,6 @@ pub fn inventory(hosts: Vec<Host>) -> Inventory {
         hosts,
         groups: BTreeMap::new(),
         foreign: BTreeMap::new(),
+        backup: fleet::model::inventory::Backup::default(),
     }
 }

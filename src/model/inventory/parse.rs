@@ -6,7 +6,7 @@ use std::path::Path;
 use super::problems::Problems;
 use super::raw::{self, RawInventory, Text};
 use super::values;
-use super::{Inventory, chains, hosts};
+use super::{Inventory, backup, chains, hosts};
 use crate::error::Error;
 use crate::model::selector::{Selector, SelectorError};
 use crate::model::source::report;
@@ -35,7 +35,8 @@ fn inventory(raw: &RawInventory, source: &Path, problems: &mut Problems) -> Inve
     let groups: BTreeMap<String, String> =
         raw.groups.0.iter().map(|(key, text)| (key.get_ref().clone(), text.get_ref().clone())).collect();
     let foreign = chains::foreign(&raw.foreign, problems);
-    Inventory { name, source: source.to_owned(), chains, hosts, groups, foreign }
+    let backup = backup::backup(&raw.backup, source.parent().unwrap_or(Path::new("")), problems);
+    Inventory { name, source: source.to_owned(), chains, hosts, groups, foreign, backup }
 }
 
 /// Each group must have a name of its own, be a selector, and select something.

@@ -34,6 +34,8 @@ pub(super) struct RawInventory {
     pub(super) groups: Ordered<Text>,
     #[serde(default)]
     pub(super) foreign: Ordered<RawForeign>,
+    #[serde(default)]
+    pub(super) backup: RawBackup,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,6 +102,25 @@ pub(super) struct RawService {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawForeign {
     pub(super) contact: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawBackup {
+    pub(super) store: Option<Text>,
+    #[serde(default)]
+    pub(super) keep: RawKeep,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawKeep {
+    pub(super) last: Option<Spanned<i64>>,
+    pub(super) hourly: Option<Spanned<i64>>,
+    pub(super) daily: Option<Spanned<i64>>,
+    pub(super) weekly: Option<Spanned<i64>>,
+    pub(super) monthly: Option<Spanned<i64>>,
+    pub(super) within: Option<Text>,
 }
 
 /// A table in the order of the file.

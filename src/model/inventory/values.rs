@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::{Address, Become, Role};
 use crate::model::nearest::did_you_mean;
@@ -176,6 +176,22 @@ pub(super) fn duration(text: &str, most: Duration) -> Result<Duration> {
         Ok(span) if !span.is_zero() => Ok(span),
         _ => complaint(format!("{text} is no time at all"), "a time span is more than nothing, e.g. \"10s\""),
     }
+}
+
+/// `2d`, `36h`, `2w`: days have 24 hours.
+pub(super) fn days(text: &str) -> Result<Duration> {
+    let example = "e.g. \"36h\", \"2d\" or \"2w\"";
+    let span = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    match span.map(Duration::try_from) {
+        Ok(Ok(span)) if !span.is_zero() => Ok(span),
+        Ok(_) => complaint(format!("{text} is no time at all"), example),
+        Err(_) => complaint(format!("\"{}\" isn't a time span", text.escape_debug()), example),
+    }
+}
+
+/// How many of something are kept.
+pub(super) fn amount(number: i64) -> Result<u32> {
+    u32::try_from(number).or_else(|_| complaint(format!("{number} can't be a number of snapshots"), "0 or more"))
 }
 
 /// As the inventory would write it.

@@ -1,0 +1,186 @@
+//! `fleet snapshot verify|prune|copy`: what works in the store under a lease.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{hold, inventory, look, pick};
+use crate::app::context::{say, say_rows, width, yes_to};
+use crate::cli::{Global, KeepArgs, Output, SnapshotPruneArgs, SnapshotVerifyArgs};
+use crate::engine::{Clock as _, SystemClock};
+use crate::error::{Error, Result};
+use crate::model::inventory::Keep;
+use crate::model::snapshot::Summary;
+use crate::ops::retention::{Candidate, Verdict, decide, freed};
+use crate::render::snapshot as screen;
+use crate::render::words::{counted, size};
+use crate::store::{Checked, Copied, Part, Pruned, Purpose, Store, Times};
+
+/// `fleet snapshot verify`; 1 if anything is damaged.
+pub(super) async fn verify(global: &Global, store: &Store, args: &SnapshotVerifyArgs) -> Result<u8> {
+    let ids = pick::several(store, &args.ids).await?;
+    let part = args.subset.map_or(Part::ALL, |(n, of)| Part { n, of });
+    let hold = hold(store, Purpose::Verify).await?;
+    let checked = store.verify(&ids, part, &mut |_| ()).await;
+    hold.release().await;
+    let checked = checked?;
+    match global.output {
+        Output::Text => told(&checked, ids.len()),
+        Output::Json | Output::Jsonl => say(&json!(checked).to_string()),
+    }
+    Ok(u8::from(!checked.flaws.is_empty()))
+}
+
+fn told(checked: &Checked, snapshots: usize) {
+    for flaw in &checked.flaws {
+        say(&screen::flaw(&flaw.object, &flaw.what, &flaw.files, &flaw.snapshots, width()).join("\n"));
+    }
+    let read = format!(
+        "{} of {} proven, {} in {} read",
+        counted(usize::try_from(checked.files).unwrap_or(usize::MAX), "file"),
+        counted(snapshots, "snapshot"),
+        size(checked.bytes),
+        counted(usize::try_from(checked.segments).unwrap_or(usize::MAX), "segment"),
+    );
+    if checked.flaws.is_empty() {
+        say(&format!("sound: {read}"));
+    } else {
+        say(&format!("damaged: {}; {read}", counted(checked.flaws.len(), "object")));
+        say("next: bring the damaged objects back from a copy of the store, or take new snapshots");
+    }
+}
+
+/// `fleet snapshot prune`
+pub(super) async fn prune(global: &Global, store: &Store, args: &SnapshotPruneArgs) -> Result<u8> {
+    let keep = match rules(&args.keep) {
+        keep if keep.is_any() => keep,
+        _ => inventory(global)?.backup.keep,
+    };
+    if !keep.is_any() {
+        return Err(Error::usage("no rule says which snapshots to keep")
+            .hint("give one: --keep-last 3 --keep-daily 7, or [backup.keep] in the inventory"));
+    }
+    let (summaries, verdicts) = decided(store, &keep).await?;
+    shown(global, &summaries, &verdicts);
+    if args.dry_run {
+        return Ok(0);
+    }
+    let go: BTreeSet<String> = verdicts.iter().filter(|one| !one.is_kept()).map(|one| one.id.clone()).collect();
+    // Without any that goes there may still be segments that none needs; those take nothing from anybody.
+    if !go.is_empty() && !args.yes {
+        let what = format!("Remove {}?", counted(go.len(), "snapshot"));
+        if !yes_to(global.output, &what)? {
+            return Ok(0);
+        }
+    }
+    let hold = hold(store, Purpose::Prune).await?;
+    let grace_ms = i64::try_from(args.grace.as_millis()).unwrap_or(i64::MAX);
+    let pruned = match still(store, &keep, &go).await {
+        Ok(()) => store.prune(&hold, &go, Times { grace_ms, ..Times::default() }).await,
+        Err(error) => Err(error),
+    };
+    hold.release().await;
+    done(global, go.len(), &pruned?);
+    Ok(0)
+}
+
+fn rules(args: &KeepArgs) -> Keep {
+    Keep {
+        last: args.keep_last.unwrap_or(0),
+        hourly: args.keep_hourly.unwrap_or(0),
+        daily: args.keep_daily.unwrap_or(0),
+        weekly: args.keep_weekly.unwrap_or(0),
+        monthly: args.keep_monthly.unwrap_or(0),
+        within: args.keep_within,
+    }
+}
+
+/// All snapshots and what becomes of them. One that can't be read stops everything.
+async fn decided(store: &Store, keep: &Keep) -> Result<(Vec<Summary>, Vec<Verdict>)> {
+    let (mut summaries, mut candidates) = (Vec::new(), Vec::new());
+    for (id, summary) in store.summaries().await? {
+        let summary = summary.map_err(|error| error.hint("nothing was removed"))?;
+        candidates.push(Candidate::new(&summary, look::proven(store, &id).await.is_some()));
+        summaries.push(summary);
+    }
+    let verdicts = decide(&candidates, keep, SystemClock.unix_ms());
+    Ok((summaries, verdicts))
+}
+
+/// Refuses when one that was to go stays by now, for instance as another one was found damaged meanwhile.
+async fn still(store: &Store, keep: &Keep, go: &BTreeSet<String>) -> Result<()> {
+    let (_, verdicts) = decided(store, keep).await?;
+    let gone = |id: &String| !verdicts.iter().any(|one| &one.id == id && !one.is_kept());
+    match go.iter().find(|id| gone(id)) {
+        Some(id) => Err(Error::failed(format!("the store has changed meanwhile: {id} stays, or is gone"))
+            .hint("nothing was removed; look again with --dry-run")),
+        None => Ok(()),
+    }
+}
+
+fn shown(global: &Global, summaries: &[Summary], verdicts: &[Verdict]) {
+    let rows: Vec<(&Summary, &[String])> =
+        summaries.iter().zip(verdicts).map(|(one, verdict)| (one, verdict.stays.as_slice())).collect();
+    if global.output != Output::Text {
+        let row =
+            |(one, stays): &(&Summary, &[String])| json!({ "id": one.id, "goes": stays.is_empty(), "stays": stays });
+        say_rows(global.output, rows.iter().map(row));
+        return;
+    }
+    say(&screen::verdicts(&rows, width()).join("\n"));
+    let go = verdicts.iter().filter(|one| !one.is_kept()).count();
+    let (go, stay) = (counted(go, "snapshot"), verdicts.len() - go);
+    say(&format!("{go} to go, {stay} to stay; {} would be freed", size(freed(summaries, verdicts))));
+}
+
+fn done(global: &Global, snapshots: usize, pruned: &Pruned) {
+    if global.output != Output::Text {
+        say(&json!({ "removed_snapshots": snapshots, "pruned": pruned }).to_string());
+        return;
+    }
+    let segments = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "segment");
+    say(&format!(
+        "done: {} removed; {} ({}) set aside for the grace time; {} freed",
+        counted(snapshots, "snapshot"),
+        segments(pruned.set_aside),
+        size(pruned.set_aside_bytes),
+        size(pruned.removed_bytes),
+    ));
+    if pruned.brought_back > 0 {
+        say(&format!("{} needed after all, brought back", segments(pruned.brought_back)));
+    }
+}
+
+/// `fleet snapshot copy`
+pub(super) async fn copy(global: &Global, store: &Store, to: &Path, texts: &[String]) -> Result<u8> {
+    let ids = pick::several(store, texts).await?;
+    let hold = hold(store, Purpose::Copy).await?;
+    let copied = copy_all(store, to, &ids).await;
+    hold.release().await;
+    let (place, all) = copied?;
+    if global.output == Output::Text {
+        let segments = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "segment");
+        let (copied, known) = (segments(all.segments), segments(all.there));
+        let of = counted(ids.len(), "snapshot");
+        say(&format!("done: {of} in {}; {copied} ({}) copied, {known} there already", place, size(all.bytes)));
+    } else {
+        say(&json!({ "snapshots": ids, "copied": all }).to_string());
+    }
+    Ok(0)
+}
+
+async fn copy_all(store: &Store, to: &Path, ids: &BTreeSet<String>) -> Result<(String, Copied)> {
+    let other = Store::folder_or_new(to).await?;
+    let hold = hold(&other, Purpose::Copy).await?;
+    let mut all = Copied::default();
+    let mut result = Ok(());
+    for id in ids {
+        result = store.copy(&other, id, &mut |_| ()).await.map(|copied| all += copied);
+        if result.is_err() {
+            break;
+        }
+    }
+    hold.release().await;
+    result.map(|()| (other.place(), all))
+}

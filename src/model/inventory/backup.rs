@@ -1,0 +1,104 @@
+//! `[backup]`: where snapshots are kept, and which of them stay.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::problems::Problems;
+use super::raw::RawBackup;
+use super::values;
+
+/// Where snapshots are kept, and which of them stay.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Backup {
+    /// The store's folder.
+    pub store: Option<PathBuf>,
+    /// Which of them stay.
+    pub keep: Keep,
+}
+
+/// Which snapshots of each host, service and profile a prune keeps; one that any rule keeps stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// So many of the newest.
+    pub last: u32,
+    /// The newest of each hour that has any, for so many of them; UTC, like the others.
+    pub hourly: u32,
+    /// The newest of each day.
+    pub daily: u32,
+    /// The newest of each week; weeks begin on Monday.
+    pub weekly: u32,
+    /// The newest of each month.
+    pub monthly: u32,
+    /// All that are no older than the newest by this.
+    pub within: Option<Duration>,
+}
+
+impl Keep {
+    /// Whether any rule is given.
+    pub fn is_any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// A span of days as it is written: `2d`, `36h`.
+pub fn days(span: Duration) -> String {
+    let hours = span.as_secs() / 3600;
+    if span.as_secs().is_multiple_of(24 * 3600) { format!("{}d", hours / 24) } else { values::show(span) }
+}
+
+/// Reads the section; a relative store lies beside the inventory, in `folder`.
+pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
+    let store = problems.read(raw.store.as_ref(), values::some).map(|store| folder.join(store));
+    let mut number = |given: &Option<toml::Spanned<i64>>| {
+        let given = given.as_ref()?;
+        problems.take(given.span(), values::amount(*given.get_ref()))
+    };
+    let raw = &raw.keep;
+    let [last, hourly, daily, weekly, monthly] =
+        [&raw.last, &raw.hourly, &raw.daily, &raw.weekly, &raw.monthly].map(|given| number(given).unwrap_or(0));
+    let within = problems.read(raw.within.as_ref(), values::days);
+    Backup { store, keep: Keep { last, hourly, daily, weekly, monthly, within } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::inventory::parse;
+
+    fn read(section: &str) -> Result<Backup, String> {
+        let text = format!("{}\n{section}", include_str!("../../../inventories/small.toml"));
+        let inventory = parse(&text, Path::new("/etc/fleet/inventory.toml"));
+        inventory.map(|inventory| inventory.backup).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_section_is_typed() {
+        let all = "[backup]\nstore = \"snapshots\"\n[backup.keep]\nlast = 3\nhourly = 24\ndaily = 7\nwithin = \"2d\"";
+        let read_ = read(all).unwrap();
+        assert_eq!(read_.store.unwrap(), Path::new("/etc/fleet/snapshots"));
+        let within = Some(Duration::from_secs(2 * 24 * 3600));
+        assert_eq!(read_.keep, Keep { last: 3, hourly: 24, daily: 7, weekly: 0, monthly: 0, within });
+        assert_eq!(read("").unwrap(), Backup::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_at_its_place() {
+        for (section, what) in [
+            ("[backup]\nstor = \"x\"", "did you mean \"store\"?"),
+            ("[backup.keep]\nlasst = 3", "did you mean \"last\"?"),
+            ("[backup.keep]\nlast = -1", "-1 can't be a number of snapshots"),
+            ("[backup.keep]\nwithin = \"soon\"", "isn't a time span"),
+            ("[backup.keep]\nwithin = \"-2d\"", "is no time at all"),
+            ("[backup]\nstore = \"\"", "a text is wanted here"),
+        ] {
+            let error = read(section).unwrap_err();
+            assert!(error.contains(what) && error.contains("inventory.toml:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn spans_are_shown_as_they_are_written() {
+        let shown = [48, 36].map(|hours| days(Duration::from_secs(hours * 3600)));
+        assert_eq!(shown, ["2d", "36h"]);
+    }
+}

@@ -1,0 +1,182 @@
+//! The snapshot store: segments of many files each, named by their SHA-256, and a manifest for each snapshot.
+//!
+//! ```text
+//! fleet-store.json            format and id; what has no such file is no store
+//! segments/ab/abcd….tar.zst   plain tar, zstd: `zstd -dc SEGMENT | tar x` needs no fleet
+//! manifests/ID.json           written last of all: where it is, the snapshot is whole
+//! manifests/ID.sha256         for `sha256sum -c manifests/ID.sha256` in the store's root
+//! verified/ID.json            when the snapshot was read back
+//! pending/ID/….json           segments of backups that aren't finished, with their files
+//! quarantine/MS/…             what a prune has set aside, by when (Unix ms)
+//! locks/….json                leases of those who work here
+//! ```
+//!
+//! A file that is larger than a segment is cut into pieces, each in a segment of its own, as `PATH.fleet-part-000000`
+//! and so on; `cat PATH.fleet-part-*` joins them.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::runtime::Handle;
+
+mod archive;
+mod copy;
+mod extract;
+mod folder;
+mod hold;
+mod intake;
+mod layout;
+mod manifests;
+mod objects;
+mod pending;
+mod prune;
+mod segment;
+mod verified;
+mod verify;
+
+pub use copy::Copied;
+pub use folder::Folder;
+pub use hold::{Hold, Purpose};
+pub use intake::{Batch, Cut, Expected, Taken};
+pub use objects::{Object, Objects, Put};
+pub use pending::Pending;
+pub use prune::{Pruned, Times};
+pub use verified::{Part, Verified};
+pub use verify::{Checked, Flaw};
+
+use crate::engine::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use crate::model::snapshot::{FORMAT, of_our_format};
+
+/// Manifests and records larger than this are refused.
+const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
+
+/// A store that is there.
+#[derive(Clone)]
+pub struct Store {
+    objects: Arc<dyn Objects>,
+    clock: Arc<dyn Clock>,
+    runtime: Handle,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    format: u32,
+    id: String,
+}
+
+impl Store {
+    /// The store in a folder.
+    pub async fn folder(path: &Path) -> Result<Self> {
+        Self::open(Arc::new(Folder::new(path)), Arc::new(SystemClock)).await
+    }
+
+    /// The store in a folder; one is made there if the folder is empty or missing.
+    pub async fn folder_or_new(path: &Path) -> Result<Self> {
+        Self::init(Arc::new(Folder::new(path)), Arc::new(SystemClock)).await
+    }
+
+    /// The store in these objects, which must be one.
+    pub async fn open(objects: Arc<dyn Objects>, clock: Arc<dyn Clock>) -> Result<Self> {
+        let store = Self { objects, clock, runtime: Handle::current() };
+        match store.json::<Mark>(layout::MARK).await? {
+            Some(_) => Ok(store),
+            None if store.is_empty().await? => Err(Error::usage(format!("there is no store at {}", store.place()))
+                .hint("the first backup makes it; is its disk mounted, and its path right?")),
+            None => Err(store.no_store()),
+        }
+    }
+
+    /// The store in these objects; one is made where nothing is yet.
+    pub async fn init(objects: Arc<dyn Objects>, clock: Arc<dyn Clock>) -> Result<Self> {
+        let store = Self { objects, clock, runtime: Handle::current() };
+        if store.json::<Mark>(layout::MARK).await?.is_some() {
+            return Ok(store);
+        }
+        if !store.is_empty().await? {
+            return Err(store.no_store());
+        }
+        let mark = Mark { format: FORMAT, id: hex::encode(rand::random::<[u8; 16]>()) };
+        match store.put_json(layout::MARK, &mark, Put::New).await {
+            // Another one was quicker.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(store.failed(layout::MARK, &error)),
+            _ => Ok(store),
+        }
+    }
+
+    fn no_store(&self) -> Error {
+        Error::usage(format!("{} isn't a store of fleet, and it isn't empty", self.place()))
+            .hint("name an empty folder, or the folder that has fleet-store.json in it")
+    }
+
+    async fn is_empty(&self) -> Result<bool> {
+        self.objects.is_empty().await.map_err(|error| self.failed("", &error))
+    }
+
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        self.objects.place()
+    }
+
+    /// An error of the objects, for the operator.
+    fn failed(&self, name: &str, error: &io::Error) -> Error {
+        let place = self.place();
+        let at = if name.is_empty() { place.clone() } else { format!("{place}: {name}") };
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::failed(format!("{at}: no space left"))
+                .hint(format!(
+                    "make room on its disk, or remove old snapshots: fleet snapshot prune --store {place} --dry-run"
+                )),
+            _ => Error::failed(format!("{at}: {error}")),
+        }
+    }
+
+    /// All bytes of a small object; `None` where there is none.
+    async fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let failed = |error: &io::Error| self.failed(name, error);
+        let file = match self.objects.open(name).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| failed(&error))?,
+        };
+        let mut bytes = Vec::new();
+        file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+        Ok(Some(bytes))
+    }
+
+    /// A small object of our format; `None` where there is none.
+    async fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let Some(bytes) = self.bytes(name).await? else { return Ok(None) };
+        of_our_format(&bytes).map(Some).map_err(|mut error| {
+            error.message = format!("{}: {name}: {}", self.place(), error.message);
+            error
+        })
+    }
+
+    async fn put_bytes(&self, name: &str, bytes: &[u8], how: Put) -> io::Result<()> {
+        let mut file = self.objects.stage()?;
+        file.write_all(bytes)?;
+        self.objects.put(name, file, how).await
+    }
+
+    async fn put_json(&self, name: &str, value: &impl Serialize, how: Put) -> io::Result<()> {
+        self.put_bytes(name, &serde_json::to_vec(value)?, how).await
+    }
+
+    async fn names(&self, under: &str) -> Result<Vec<Object>> {
+        self.objects.list(under).await.map_err(|error| self.failed(under, &error))
+    }
+
+    async fn move_to(&self, from: &str, to: &str) -> Result<()> {
+        self.objects.rename(from, to).await.map_err(|error| self.failed(from, &error))
+    }
+
+    /// Removes an object; one that isn't there any more is no error.
+    async fn remove(&self, name: &str) -> Result<()> {
+        match self.objects.remove(name).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(name, &error)),
+            _ => Ok(()),
+        }
+    }
+}
