@@ -21,3 +21,4 @@ pub mod ops;
 pub mod render;
 pub mod sim;
 pub mod ssh;
+pub mod store;

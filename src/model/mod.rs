@@ -1,5 +1,6 @@
 //! The values everything else speaks of. Pure: no async, clock, environment, randomness or files.
 
+pub mod backup;
 pub mod event;
 pub mod facts;
 pub mod fold;
@@ -7,6 +8,7 @@ pub mod inventory;
 pub mod nearest;
 pub mod plan;
 pub mod selector;
+pub mod snapshot;
 pub mod source;
 pub mod verdict;
 pub mod wal;
