@@ -1,10 +1,12 @@
 //! The command line: definitions only, parsing never does anything.
 
+mod backup;
 mod coordinated;
 mod examples;
 mod snapshot;
 mod wal;
 
+pub use backup::*;
 pub use coordinated::*;
 pub use snapshot::*;
 pub use wal::*;
@@ -93,6 +95,9 @@ pub enum Command {
     /// Stop and start nodes, and watch for the first block
     #[command(after_help = examples::RESTART)]
     Restart(RestartArgs),
+    /// Copy nodes into a store, by sentries and full nodes where that will do
+    #[command(after_help = examples::BACKUP)]
+    Backup(BackupArgs),
     /// Go on with a run whose fleet died
     #[command(after_help = examples::RESUME)]
     Resume(ResumeArgs),

@@ -4,16 +4,18 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use crate::app::backup;
 use crate::app::context::Context;
 use crate::app::screen::Screen;
-use crate::engine::{Ended, Identity, Interrupt, Log, Missing, Run, SystemClock};
+use crate::engine::{Archive, Ended, Identity, Interrupt, Log, Missing, Run, SystemClock};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
+use crate::model::backup::Kept;
 use crate::model::event::{Outcome, RunState, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Action, Operation, Plan};
-use crate::render::words::seconds;
+use crate::render::words::{counted, seconds, size};
 
 /// How a run ended, and with which exit code.
 pub struct Finished {
@@ -35,13 +37,17 @@ pub struct Begin {
     pub reason: Option<String>,
     /// Services that a resumed run gives up.
     pub given_up: Vec<ServiceId>,
+    /// Where the plan's copies go.
+    pub archive: Option<Arc<dyn Archive>>,
 }
 
 impl Begin {
     /// A new run.
-    pub fn new(context: &Context, plan: &Plan, baseline: u64, reason: Option<&str>) -> Result<Self> {
+    pub async fn new(context: &Context, plan: &Plan, baseline: u64, reason: Option<&str>) -> Result<Self> {
+        let archive = backup::archive(context, plan).await?;
         let journal = Journal::create(&context.places, plan, context.now_ms())?;
-        Ok(Self { journal, state: RunState::default(), baseline, reason: reason.map(Into::into), given_up: Vec::new() })
+        let (state, reason) = (RunState::default(), reason.map(Into::into));
+        Ok(Self { journal, state, baseline, reason, given_up: Vec::new(), archive })
     }
 }
 
@@ -76,6 +82,7 @@ pub async fn run(
         interrupt,
         baseline: begin.baseline,
         made: OnceLock::new(),
+        archive: begin.archive,
     };
     let ended = run.execute().await;
     let (kind, summary, next) = words(plan, &run_id, &ended, &log.state());
@@ -219,12 +226,19 @@ fn done(plan: &Plan, state: &RunState) -> String {
     let whole = seconds(state.last_ms - state.started_ms);
     match (plan.operation, state.first_block) {
         (Operation::Halt, _) => format!("done in {whole}: all stopped"),
+        (Operation::Backup, _) => format!("done in {whole}: {}", kept_words(state)),
         (_, Some((_, at))) => {
             let without = state.fired_ms.map(|fired| format!(", {} without blocks", seconds(at - fired)));
             format!("done in {whole}: chain advancing{}", without.unwrap_or_default())
         }
         _ => format!("done in {whole}"),
     }
+}
+
+fn kept_words(state: &RunState) -> String {
+    let sum = |of: fn(&Kept) -> u64| state.kept.iter().map(|(_, one)| of(one)).sum();
+    let (all, came) = (size(sum(|one| one.bytes)), size(sum(|one| one.came)));
+    format!("{}, {all} in all, {came} of it new", counted(state.kept.len(), "snapshot"))
 }
 
 /// `user@host` of whoever runs fleet.

@@ -1,5 +1,6 @@
 //! Composition: each command gathers, plans, confirms, executes and reports with the layers below.
 
+pub mod backup;
 pub mod confirm;
 pub mod context;
 pub mod demo;
@@ -112,6 +113,7 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
         Command::Halt(args) => operate::halt(context, &args).await,
         Command::Start(args) => operate::start(context, &args).await,
         Command::Restart(args) => operate::restart(context, &args).await,
+        Command::Backup(args) => backup::backup(context, &args).await,
         Command::Resume(args) => resume::resume(context, &args).await,
         Command::Unlock(args) => lock::unlock(context, &args).await,
         Command::Wal { command } => match command {

@@ -168,6 +168,7 @@ fn request(context: &Context, asked: &Asked<'_>, scope: &Scope) -> Result<Reques
         block_timeout_ms: asked.watch.map_or(0, |watch| millis(watch.block_timeout)),
         wals: BTreeMap::new(),
         clear: asked.clear.map(|asked| clear_of(context, asked, scope)).transpose()?,
+        backup: None,
     })
 }
 
@@ -255,7 +256,7 @@ async fn confirm_and_run(
             }
         }
         let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
-        let begin = Begin::new(context, &plan, baseline, confirm.reason.as_deref())?;
+        let begin = Begin::new(context, &plan, baseline, confirm.reason.as_deref()).await?;
         let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;
         match (&finished.ended, watched) {
             (Ended::NotArmed(missing), _) if context.is_interactive(confirm) => {

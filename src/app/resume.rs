@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::app::backup;
 use crate::app::context::Context;
 use crate::app::execute::{self, Begin};
 use crate::app::gather::{Depth, gather};
@@ -54,8 +55,9 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
         return Ok(0);
     }
     let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
-    let begin =
-        Begin { journal: Journal::take_up(&directory)?, baseline: state.baseline, state, reason: None, given_up };
+    let archive = backup::archive(context, &plan).await?;
+    let journal = Journal::take_up(&directory)?;
+    let begin = Begin { journal, baseline: state.baseline, state, reason: None, given_up, archive };
     let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;
     if finished.ended == Ended::Done {
         watch::watch(context, &plan, 3, interrupt).await;

@@ -32,7 +32,7 @@ struct Seen {
 
 /// Watches `blocks` blocks and says what was seen; an interrupt ends it at once.
 pub async fn watch(context: &Context, plan: &Plan, blocks: u32, mut interrupt: Receiver<Interrupt>) {
-    if blocks == 0 || context.global.output != Output::Text {
+    if blocks == 0 || plan.backup.is_some() || context.global.output != Output::Text {
         return;
     }
     let Some((target, set)) = a_node(context, plan).await else { return };

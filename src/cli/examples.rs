@@ -27,6 +27,23 @@ Examples:
   fleet status sentry-1
   fleet status -o json | jq '.chains[].state'";
 
+/// `fleet backup`
+pub const BACKUP: &str = "\
+A node whose data is kept stands still only while its tables are linked into a
+clone: seconds, whatever their size; the host starts it again by itself even if
+fleet dies. One node after the other, each when the one before makes blocks
+again, and none whose stop would take the power under the quorum. A validator's
+data is kept only if it is named. Keys and signer states are never kept.
+
+The store needs no fleet: sha256sum -c manifests/ID.sha256 checks it, zstd -dc
+segments/…/….tar.zst | tar x unpacks it. Exit code: 0, or 4 when something wasn't
+kept.
+
+Examples:
+  fleet backup --store /srv/fleet
+  fleet backup sentry-1 --profile data --store /srv/fleet
+  fleet backup --profile config --store /srv/fleet --yes";
+
 /// `fleet wal show`
 pub const WAL_SHOW: &str = "\
 Reads only; of each log no more than its end. A vote is proven by its signature.

@@ -26,7 +26,14 @@ pub fn holds(check: Check, seen: &Observation) -> Result<(), String> {
         Check::Alive => alive(seen),
         Check::WalSet if !seen.wal_set => Err("its write-ahead log isn't the one that was to be set".into()),
         Check::WalBack if !seen.wal_back => Err("the write-ahead log that was set aside isn't back".into()),
-        Check::Nothing | Check::Connected | Check::NewBlock | Check::WalSet | Check::WalBack => Ok(()),
+        Check::Sealed if !seen.sealed => Err("there is no whole clone of its databases".into()),
+        Check::Nothing
+        | Check::Connected
+        | Check::NewBlock
+        | Check::WalSet
+        | Check::WalBack
+        | Check::Sealed
+        | Check::Healthy => Ok(()),
     }
 }
 
@@ -69,13 +76,14 @@ pub(super) enum Look {
 pub(super) async fn look(prober: &dyn Prober, check: Check, target: &Target, baseline: u64) -> Result<Look, Fault> {
     match check {
         Check::Nothing => Ok(Look::Holds { height: None }),
-        Check::Stopped | Check::Alive | Check::WalSet | Check::WalBack => {
+        Check::Stopped | Check::Alive | Check::WalSet | Check::WalBack | Check::Sealed => {
             let answer = prober.probe(&target.service.host, &Probe::Unit(Box::new(target.clone()))).await?;
             let Answer::Unit(seen) = answer else { return Err(wrong_answer()) };
             Ok(holds(check, &seen).map_or_else(Look::Not, |()| Look::Holds { height: None }))
         }
         Check::Connected => connected(prober, target).await,
         Check::NewBlock => new_block(prober, target, baseline).await,
+        Check::Healthy => healthy(prober, target, baseline).await,
     }
 }
 
@@ -95,6 +103,31 @@ async fn new_block(prober: &dyn Prober, target: &Target, baseline: u64) -> Resul
     } else {
         Look::Not(format!("is at height {}", status.height))
     })
+}
+
+/// A validator's own word isn't enough: its signature is looked for in the block's commit.
+async fn healthy(prober: &dyn Prober, target: &Target, baseline: u64) -> Result<Look, Fault> {
+    let status = parse(&rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
+    if status.chain_id != target.chain_id {
+        return Ok(Look::Not(format!("is on chain {}, not {}", status.chain_id, target.chain_id)));
+    }
+    if status.height <= baseline || status.catching_up {
+        return Ok(Look::Not(format!("is at height {}", status.height)));
+    }
+    let signs = target.power != Some(0) && status.voting_power > 0;
+    // The last whole commit is that of the block before the last; the block after the first look may have its vote from
+    // before the stop.
+    let commit = RpcQuery::Commit(Some(status.height - 1));
+    if signs && status.height - 1 > baseline + 1 {
+        let commit = parse(&rpc_body(prober, target, commit).await?, rpc::commit)?;
+        if commit.signed.contains(&status.address) {
+            return Ok(Look::Holds { height: Some(status.height) });
+        }
+    }
+    if signs {
+        return Ok(Look::Not(format!("has not signed yet, at height {}", status.height)));
+    }
+    Ok(Look::Holds { height: Some(status.height) })
 }
 
 /// The body of one RPC answer.

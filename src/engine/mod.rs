@@ -3,6 +3,7 @@
 //! The engine knows hosts only through [`Transport`], the journal only through [`Recorder`], and time only through
 //! tokio's clock and [`Clock`], so that every path is tested with scripted hosts and a paused clock.
 
+mod archive;
 mod arm;
 mod barrier;
 mod check;
@@ -18,6 +19,7 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
+pub use crate::engine::archive::{Archive, Progress, Wanted};
 pub use crate::engine::check::{holds, validators};
 pub use crate::engine::log::{Clock, Log, Recorder, SystemClock};
 pub use crate::engine::run::{Ended, Identity, Interrupt, Missing, Run};
@@ -142,6 +144,8 @@ pub struct Observation {
     pub wal_set: bool,
     /// There is no log left to put back, or the run that holds the host has put it back.
     pub wal_back: bool,
+    /// The clone of its databases by the run that holds the host is whole.
+    pub sealed: bool,
     /// Unix µs by the host's clock at which the unit's last stop began; 0 when unknown.
     pub stop_began_us: i64,
     /// Unix µs by the host's clock at which the unit was last inactive; 0 when unknown.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use crate::engine::locks::Background;
-use crate::engine::{Claim, Clock, FaultKind, Log, Transport, barrier, decide, locks, stage};
+use crate::engine::{Archive, Claim, Clock, FaultKind, Log, Transport, barrier, decide, locks, stage};
 use crate::model::event::{RunState, What};
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Operation, Plan, Shape, Stage, Task, WalContent};
@@ -52,6 +52,8 @@ pub struct Run {
     pub baseline: u64,
     /// The logs that a decide stage has made, by the service's display name.
     pub made: OnceLock<BTreeMap<String, WalContent>>,
+    /// Where copies go, for a plan that makes some.
+    pub archive: Option<Arc<dyn Archive>>,
 }
 
 /// A service that can't be armed.
@@ -84,29 +86,44 @@ impl Run {
     /// Carries the plan out from where its log's state stands.
     pub async fn execute(&mut self) -> Ended {
         self.emit(What::Baseline { height: self.baseline });
-        if let Err(ended) = self.take_locks().await {
-            return ended;
+        let first = self.log.state().done_stages.len();
+        let mut keeper = None;
+        if self.needs_locks(first) {
+            if let Err(ended) = self.take_locks().await {
+                return ended;
+            }
+            keeper = Some(locks::keep(Arc::clone(&self.transport), self.claim(), self.state().epochs));
         }
-        let keeper = locks::keep(Arc::clone(&self.transport), self.claim(), self.state().epochs);
         let listener = self.tell_of_interrupt();
-        let ended = self.stages().await;
-        drop((keeper, listener));
-        self.give_back(&ended).await;
+        let ended = self.stages(first, &mut keeper).await;
+        drop(listener);
+        if keeper.take().is_some() {
+            self.give_back(&ended).await;
+        }
         ended
     }
 
-    async fn stages(&mut self) -> Ended {
-        let first = self.log.state().done_stages.len();
+    /// Whether this stage or one after it changes something on the hosts.
+    fn needs_locks(&self, from: usize) -> bool {
+        self.plan.stages.iter().skip(from).any(Stage::needs_locks)
+    }
+
+    async fn stages(&mut self, first: usize, keeper: &mut Option<Background>) -> Ended {
         for index in first..self.plan.stages.len() {
             let stage = self.without_left_out(&self.plan.stages[index]);
             if let Some(ended) = self.leave_before(&stage) {
                 return ended;
             }
+            // What takes hours must keep nobody from halting a node.
+            let archives = stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.archives());
+            if archives && !self.needs_locks(index) && keeper.take().is_some() {
+                self.release().await;
+            }
             self.emit(What::StageStarted { stage: index, name: stage.name.clone() });
             let outcome = match stage.shape {
                 Shape::Barrier(_) => barrier::run(self, index, &stage).await,
                 Shape::Decide => decide::run(self, index, &stage).await,
-                Shape::Parallel | Shape::Ranked(_) => stage::run(self, index, &stage).await,
+                Shape::Parallel | Shape::Ranked(_) | Shape::Rolling => stage::run(self, index, &stage).await,
             };
             if let Err(ended) = outcome {
                 if matches!(ended, Ended::NoBlock(_)) {
@@ -135,6 +152,7 @@ impl Run {
             Operation::Halt => "all are stopped",
             Operation::Start => "the starts under way are done",
             Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal => "all are started again",
+            Operation::Backup => "what was stopped runs again",
         };
         Background(tokio::spawn(async move {
             let signal = barrier::interrupted(&mut interrupt).await;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::engine::arm::order;
 use crate::engine::barrier::interrupted_now;
-use crate::engine::check;
+use crate::engine::{archive, check};
 use crate::engine::run::{Ended, Interrupt, Run};
 use crate::engine::{Fault, Turn, holds};
 use crate::model::event::{Outcome, What};
@@ -34,7 +34,10 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
     let gentle_exit = observes_chain(stage);
     let until = Instant::now() + Duration::from_millis(stage.timeout_ms);
     tokio::select! {
-        () = carry_out(run, index, stage, until) => conclude(run, index, stage),
+        () = carry_out(run, index, stage, until) => match left_in_the_middle(run, index, stage) {
+            Some(ended) => Err(ended),
+            None => conclude(run, index, stage),
+        },
         signal = interrupted_now(&mut interrupt) => {
             Err(Ended::Interrupted(signal, format!("{} was under way; what came of it is unknown", stage.name)))
         }
@@ -96,6 +99,9 @@ async fn wait_for_start(run: &Run, stage: &Stage) -> Result<(), Ended> {
 }
 
 async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
+    if stage.shape == Shape::Rolling {
+        return rolling(run, index, stage).await;
+    }
     let mut pending: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
     let ranked = matches!(stage.shape, Shape::Ranked(_));
     let mut turns = Vec::new();
@@ -114,6 +120,30 @@ async fn carry_out(run: &Run, index: usize, stage: &Stage, until: Instant) {
         return;
     }
     join(async { while pending.next().await.is_some() {} }, one_after_the_other(run, index, stage, &turns)).await;
+}
+
+/// One task after the other, each with all its time; one that isn't good, or an operator who leaves, ends it there.
+async fn rolling(run: &Run, index: usize, stage: &Stage) {
+    for task in &stage.tasks {
+        let turn = Arc::new(Turn::default());
+        turn.go.notify_one();
+        let bound: u64 = task.steps.iter().map(|step| step.timeout_ms).sum();
+        let until = Instant::now() + Duration::from_millis(bound);
+        carry_out_task(run, index, task.clone(), until, Duration::ZERO, turn).await;
+        let good = good_tasks(run, index, stage).any(|good| good == task);
+        if !good || *run.interrupt.borrow() != Interrupt::None {
+            return;
+        }
+    }
+}
+
+/// The end of the run, where the operator left a rolling stage with tasks to come.
+fn left_in_the_middle(run: &Run, index: usize, stage: &Stage) -> Option<Ended> {
+    let Interrupt::Gently(signal) = *run.interrupt.borrow() else { return None };
+    let good = good_tasks(run, index, stage).count();
+    let left = stage.shape == Shape::Rolling && good < stage.tasks.len();
+    let text = format!("{}: {good} of {} are done, the others were not touched", stage.name, stage.tasks.len());
+    left.then_some(Ended::Interrupted(signal, text))
 }
 
 /// Nobody starts before all have checked that they may, and nobody at all when one may not: what was stopped runs again.
@@ -206,7 +236,8 @@ async fn carry_out_steps(run: &Run, index: usize, task: &Task, until: Instant, p
             run.emit(What::Remark { text: format!("{} runs already: it isn't started again", task.service) });
         }
         run.emit(What::StepEnded { stage: index, service: task.service.clone(), step: number, outcome, took_ms });
-        if !good {
+        // What can't be kept of a host keeps nothing else of it back.
+        if !good && !step.archives() {
             return;
         }
     }
@@ -224,8 +255,10 @@ async fn carry_out_step(
     turn: &Turn,
 ) -> Outcome {
     let until = until.min(Instant::now() + patience + Duration::from_millis(step.timeout_ms));
-    if step.action == Action::Observe {
-        return observe(run, target, step, until).await;
+    match step.action {
+        Action::Observe => return observe(run, target, step, until).await,
+        Action::Archive { item } => return archive::keep(run, item, target, until).await,
+        _ => {}
     }
     if resumed && matches!(timeout_at(until, look(run, target, step)).await, Ok(Ok(check::Look::Holds { .. }))) {
         return Outcome::Skipped;
@@ -269,6 +302,12 @@ async fn look(run: &Run, target: &Target, step: &Step) -> Result<check::Look, Fa
 }
 
 async fn observe(run: &Run, target: &Target, step: &Step, until: Instant) -> Outcome {
+    if step.verify == Check::Healthy {
+        // What comes after the first answer is made with its help.
+        let (seen, height) = check::settle(&*run.transport, Check::NewBlock, target, 0, until).await;
+        let Some(height) = height else { return seen };
+        return check::settle(&*run.transport, step.verify, target, height, until).await.0;
+    }
     if step.verify == Check::NewBlock && run.state().baseline == 0 {
         // Nothing told the height before: only what comes after the first answer is a new block.
         if let (_, Some(height)) = check::settle(&*run.transport, step.verify, target, 0, until).await {
@@ -329,8 +368,9 @@ fn is_settled(run: &Run, index: usize, task: &Task) -> bool {
 fn first_bad(run: &Run, index: usize, stage: &Stage) -> String {
     let steps = run.state().steps;
     let reasons = stage.tasks.iter().filter_map(|task| {
-        let key = (index, task.service.to_string(), task.steps.len().saturating_sub(1));
-        match steps.get(&key) {
+        let outcome = |number| steps.get(&(index, task.service.to_string(), number));
+        let bad = (0..task.steps.len()).map(outcome).find(|one| !matches!(one, Some(Some(one)) if one.is_good()))?;
+        match bad {
             Some(Some(Outcome::Failed { reason })) => Some(format!("{}: {reason}", task.service)),
             Some(Some(Outcome::Unknown { reason })) => Some(format!("{}: unknown, {reason}", task.service)),
             Some(Some(_)) => None,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::backup::Kept;
 use crate::model::inventory::ServiceId;
 
 /// One thing that happened, and when.
@@ -160,6 +161,22 @@ pub enum What {
         /// Power of the whole set.
         total: Option<u64>,
     },
+    /// An item on its way into the store.
+    Progress {
+        /// Of which service.
+        service: ServiceId,
+        /// Bytes that are in the store.
+        done: u64,
+        /// Bytes that have to come.
+        all: u64,
+    },
+    /// A snapshot is in the store.
+    Kept {
+        /// Of which service.
+        service: ServiceId,
+        /// What it is.
+        kept: Kept,
+    },
     /// A wait goes on: what for and how much of its bound is used.
     Waiting {
         /// What for, one line.
@@ -271,6 +288,8 @@ pub struct RunState {
     pub left_out: Vec<ServiceId>,
     /// First block above the baseline: height and Unix ms.
     pub first_block: Option<(u64, i64)>,
+    /// Snapshots that were made, by the service's display name.
+    pub kept: Vec<(String, Kept)>,
     /// Exit code and last line of a run that is over.
     pub ended: Option<(u8, String)>,
 }
@@ -315,6 +334,7 @@ impl RunState {
             What::StepEnded { stage, service, step, outcome, .. } => {
                 self.steps.insert((*stage, service.to_string(), *step), Some(outcome.clone()));
             }
+            What::Kept { service, kept } => self.kept.push((service.to_string(), kept.clone())),
             What::Block { height, .. } if *height > self.baseline && self.first_block.is_none() => {
                 self.first_block = Some((*height, event.at_ms));
             }

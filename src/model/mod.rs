@@ -1,5 +1,6 @@
 //! The values everything else speaks of. Pure: no async, clock, environment, randomness or files.
 
+pub mod backup;
 pub mod event;
 pub mod facts;
 pub mod fold;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::backup::Backup;
 use crate::model::inventory::ServiceId;
 
 mod digest;
@@ -60,6 +61,9 @@ pub struct Plan {
     /// The clearing of logs, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clearing: Option<Clearing>,
+    /// What is kept, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
 }
 
 /// Everything about a service that a step or a probe needs.
@@ -140,6 +144,8 @@ pub enum Shape {
     Decide,
     /// One after the other, each as soon as the one before is under way.
     Ranked(Order),
+    /// One after the other, each when the one before is done; the first that isn't ends it.
+    Rolling,
 }
 
 /// When a barrier fires.
@@ -226,6 +232,13 @@ pub enum Action {
     SetWal,
     /// Put back what fleet has set aside last.
     UndoWal,
+    /// Stop the unit, clone its databases, start it again, all on the host. One that stands still stays so.
+    Seal,
+    /// Bring an item of the plan's backup into the store. It changes nothing of the service and needs no lock.
+    Archive {
+        /// Its number in the plan.
+        item: usize,
+    },
 }
 
 /// Everything fleet can check on a service.
@@ -246,6 +259,11 @@ pub enum Check {
     WalSet,
     /// The write-ahead log that was set aside is back, or there is none.
     WalBack,
+    /// This run's clone of the databases is whole.
+    Sealed,
+    /// RPC answers for the right chain with a block that came after the first look; one of a validator has its own
+    /// signature.
+    Healthy,
 }
 
 /// What a rule found.
@@ -355,11 +373,24 @@ impl Plan {
     }
 }
 
+impl Step {
+    /// Whether it only brings something into a store.
+    pub fn archives(&self) -> bool {
+        matches!(self.action, Action::Archive { .. })
+    }
+}
+
 impl Stage {
     /// Whether none of its nodes starts unless all are stopped; what nodes need beside them may run already.
     pub fn proves_nodes(&self) -> bool {
         let mut steps = self.tasks.iter().flat_map(|task| &task.steps);
         self.needs != Needs::AtLeast(0) && steps.any(|step| step.expect == Check::Stopped)
+    }
+
+    /// Whether any of its steps needs the hosts' locks.
+    pub fn needs_locks(&self) -> bool {
+        let mut steps = self.tasks.iter().flat_map(|task| &task.steps);
+        steps.any(|step| step.action != Action::Observe && !step.archives())
     }
 
     fn is_proof(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The planners: what is asked for and what is true go in, a plan or a refusal comes out. Pure, like `model`.
 
+pub mod backup;
 mod halt;
 mod needs;
 pub mod policy;
@@ -12,7 +13,7 @@ mod start;
 pub mod wal;
 mod without;
 
-pub use request::{Clear, Planned, Refusal, Request, Situation};
+pub use request::{BackupOf, Clear, Planned, Refusal, Request, Situation};
 pub use without::without;
 
 use crate::model::plan::{Agreement, AllowMissing, FORMAT, Operation, Plan, Stage};
@@ -51,6 +52,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         block_time_ms: u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX),
         wals: scene.request.wals.clone(),
         clearing: wal::clearing(scene),
+        backup: backup::backup(scene),
         advancing: scene.situation.advancing,
     };
     needs::settle(&mut plan);
@@ -63,6 +65,7 @@ fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         Operation::Start => start::stages(scene),
         Operation::CoordinatedRestart => [halt::stages(scene), wal::clear(scene), start::stages(scene)].concat(),
         Operation::ReviveWal => [halt::stages(scene), vec![wal::set(scene)], start::stages(scene)].concat(),
+        Operation::Backup => backup::stages(scene),
         Operation::RestoreWal => [halt::stages(scene), vec![wal::undo(scene)], start::stages(scene)].concat(),
     }
 }

@@ -100,7 +100,8 @@ struct World<'a> {
 impl World<'_> {
     fn after(&mut self, service: &ServiceId, step: &Step) -> Vec<Finding> {
         match step.action {
-            Action::Observe => Vec::new(),
+            Action::Observe | Action::Archive { .. } => Vec::new(),
+            Action::Seal => self.after_seal(service, step),
             Action::SetWal | Action::UndoWal => self.unproven(service, step).into_iter().collect(),
             Action::Stop { .. } => {
                 let before = self.online();
@@ -117,9 +118,23 @@ impl World<'_> {
         }
     }
 
+    /// The node is away for a moment, and back if it ran before.
+    fn after_seal(&mut self, service: &ServiceId, step: &Step) -> Vec<Finding> {
+        let before = self.online();
+        let ran = self.live.remove(service);
+        let mut found: Vec<Finding> =
+            [self.unproven(service, step), self.quorum_lost(service, before)].into_iter().flatten().collect();
+        if ran {
+            self.live.insert(service.clone());
+            found.extend([self.second_signer(service), self.half_signer(service)].into_iter().flatten());
+        }
+        found
+    }
+
     fn unproven(&self, service: &ServiceId, step: &Step) -> Option<Finding> {
         let proven = match step.action {
-            Action::Observe => true,
+            Action::Observe | Action::Archive { .. } => true,
+            Action::Seal => step.verify == Check::Sealed,
             Action::Stop { .. } => step.verify == Check::Stopped,
             Action::Start => step.expect == Check::Stopped && step.verify == Check::Alive,
             Action::SetWal => {

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
+use crate::model::backup::Profile;
 use crate::model::facts::{Facts, ValidatorSet};
 use crate::model::inventory::Inventory;
 use crate::model::plan::{Finding, Operation, Plan, WalContent};
 use crate::ops::rules;
+
+/// How long a unit may take to stop where nothing is said, ms.
+const STOP_MS: u64 = 90_000;
 
 /// What the operator asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +45,21 @@ pub struct Request {
     pub wals: BTreeMap<String, WalContent>,
     /// Logs to clear.
     pub clear: Option<Clear>,
+    /// What to keep.
+    pub backup: Option<BackupOf>,
+}
+
+/// What is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupOf {
+    /// In which store.
+    pub store: String,
+    /// These profiles; empty: what is usual for each role.
+    pub profiles: Vec<Profile>,
+    /// Whether the hosts were named; a validator that wasn't is never stopped for it.
+    pub named: bool,
+    /// Hosts that stream at once.
+    pub parallel: usize,
 }
 
 /// Logs that are to be cleared.
@@ -55,6 +74,28 @@ pub struct Clear {
 }
 
 impl Request {
+    /// An operation on these hosts, and nothing else asked for.
+    pub fn of(operation: Operation, chain: &str, hosts: Vec<String>, now_ms: i64, accept: &[String]) -> Self {
+        Self {
+            operation,
+            chain: chain.into(),
+            hosts,
+            at_ms: None,
+            start_at_ms: None,
+            now_ms,
+            allow_missing: Vec::new(),
+            allow_missing_percent: None,
+            kill_after_ms: None,
+            stop_timeout_ms: STOP_MS,
+            no_wait: true,
+            accept: accept.to_vec(),
+            block_timeout_ms: 0,
+            wals: BTreeMap::new(),
+            clear: None,
+            backup: None,
+        }
+    }
+
     /// Whether the request makes sense by itself: times, shares and the names of accepted rules. To be asked before
     /// any host is. A usage error says what to write instead.
     pub fn check(&self) -> Result<()> {

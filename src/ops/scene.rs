@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::facts::{HostAnswer, NodeConfig, ServiceFacts};
 use crate::model::inventory::{Chain, Host, Role, Service, ServiceId};
 use crate::model::plan::{LeftOut, Operation, PowerView, Target};
+use crate::ops::backup;
 use crate::ops::policy::Votes;
 use crate::ops::powers::{Powers, answer, nodes, signs_remotely, voting};
 use crate::ops::request::{Refusal, Request, Situation};
@@ -82,7 +83,10 @@ impl<'a> Scene<'a> {
         for node in host.services.iter().filter(|service| service.chain.as_ref() == Some(&self.chain.name)) {
             let mut needed = Vec::new();
             self.needed_by(host, &node.id.service, &mut needed);
-            needed.retain(|one| members.iter().all(|member| member.service.id != one.id));
+            // What only pauses for a moment keeps what it needs.
+            needed.retain(|one| {
+                self.request.operation != Operation::Backup && members.iter().all(|member| member.service.id != one.id)
+            });
             members.extend(needed.into_iter().map(|service| self.member(host, service, Class::Needed)));
             members.push(self.member(host, node, self.class(host, node)));
         }
@@ -115,6 +119,7 @@ impl<'a> Scene<'a> {
             Operation::Halt => false,
             Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal => true,
             Operation::Start => !facts.is_some_and(unit_runs),
+            Operation::Backup => backup::is_sealed(self, host.role) && facts.is_some_and(unit_runs),
         };
         Member { service, host, answer, facts, class, starts, target: self.target(service, facts, class) }
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::backup::Profile;
 use crate::model::fold::fold;
-use crate::model::plan::{Action, Check, Finding, Instant, LeftOut, Needs, Operation, Plan, Rung, Shape, Stage};
+use crate::model::plan::{Action, Check, Finding, Instant, LeftOut, Needs, Operation, Plan, Rung, Shape, Stage, Task};
 use crate::render::paint::Paint;
 use crate::render::refusal::finding_lines;
 use crate::render::span::span;
@@ -112,10 +113,13 @@ fn laid_out(left: &str, who: &str, text: &str, width: usize) -> Vec<String> {
 
 fn lock_row(plan: &Plan) -> Row {
     let stops = plan.stages.iter().any(|stage| matches!(stage.shape, Shape::Barrier(_)));
+    let locks = plan.stages.iter().any(Stage::needs_locks);
     let (name, text) = if stops {
         ("arm", "lock, privileges, clock; the stop waits on each host under a lease")
-    } else {
+    } else if locks {
         ("lock", "lock, privileges")
+    } else {
+        ("read", "nothing is locked, nothing is stopped")
     };
     Row { name: name.into(), who: counted(plan.hosts().len(), "host"), text: text.into() }
 }
@@ -135,10 +139,38 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
         (_, "still-stopped") => vec![Row { name: "verify".into(), who: count, text: format!("once more{not_before}") }],
         (_, "log") => row(count, log_words(plan, stage)),
         (Shape::Decide, _) => row(count, clear_words(plan)),
+        (Shape::Rolling, _) => seal_rows(plan, stage),
+        (_, "store") => store_rows(plan),
         (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
         _ => row(count, watch_words(stage) + &not_before),
     };
     proof.into_iter().chain(rows).collect()
+}
+
+/// The nodes that stand still for a moment, with the power that each takes with it.
+fn seal_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
+    let row = |(number, task): (usize, &Task)| {
+        let power = plan.target(&task.service).and_then(|target| target.power).filter(|power| *power > 0);
+        let without = power.map_or_else(String::new, |power| format!("  {power}"));
+        let text = match number {
+            0 => "stopped, its tables linked, started again, by the host itself; the next when blocks come to it again",
+            _ => "",
+        };
+        Row { name: "seal".into(), who: format!("{}{without}", task.service), text: text.into() }
+    };
+    stage.tasks.iter().enumerate().map(row).collect()
+}
+
+/// What is kept, by profile.
+fn store_rows(plan: &Plan) -> Vec<Row> {
+    let items = plan.backup.as_ref().map_or(&[][..], |backup| &backup.items);
+    let of = |profile: Profile| {
+        let names: Vec<String> =
+            items.iter().filter(|item| item.profile == profile).map(|item| item.service.to_string()).collect();
+        let who = fold(names.iter().map(String::as_str));
+        (!names.is_empty()).then(|| Row { name: "store".into(), who, text: profile.name().into() })
+    };
+    Profile::ALL.into_iter().filter_map(of).collect()
 }
 
 fn log_words(plan: &Plan, stage: &Stage) -> String {
@@ -250,6 +282,7 @@ fn below(plan: &Plan) -> Vec<String> {
         Operation::ReviveWal => "The node's own WAL is set aside; no signer's state is touched.",
         Operation::RestoreWal => "The WAL that is replaced is kept aside; no signer's state is touched.",
         Operation::CoordinatedRestart if plan.clearing.is_some() => "No signer's state is touched.",
+        Operation::Backup => "No key and no signer's state is kept.",
         Operation::Halt | Operation::Start | Operation::CoordinatedRestart => "WALs are kept.",
     };
     let mut lines = vec![format!("{wals} Accepted rules: {accepted}.")];
@@ -265,6 +298,10 @@ fn below(plan: &Plan) -> Vec<String> {
         let goes_on = if remains < plan.power.quorum { "the chain stops" } else { "the chain can go on" };
         let (total, quorum) = (plan.power.total, plan.power.quorum);
         lines.push(format!("Power that remains: {remains} of {total}, quorum {quorum}: {goes_on}."));
+    }
+    if let Some(backup) = &plan.backup {
+        lines.push(format!("Store: {}", backup.store));
+        return lines;
     }
     lines.push(format!("Agreement for other operators: {}", plan.agreement.digest()));
     if !plan.advancing {

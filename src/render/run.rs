@@ -1,13 +1,14 @@
 //! A run as lines: a fold over its events, the same live and from a journal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::backup::Kept;
 use crate::model::event::{Event, Outcome, RunState, StopTime, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Check, Operation, Plan, Shape, Stage};
 use crate::render::paint::Paint;
-use crate::render::words::{clock, seconds};
+use crate::render::words::{clock, seconds, size};
 
 /// Turns events into lines.
 pub struct Teller {
@@ -23,6 +24,10 @@ pub struct Teller {
     missing: Vec<(String, Vec<String>)>,
     /// Runs and the hosts whose expired lock of theirs was taken over, until all are told.
     taken_over: Vec<(String, Vec<String>)>,
+    /// By service: bytes of the item under way that are in the store, and that have to come.
+    coming: BTreeMap<String, (u64, u64)>,
+    /// When it began, Unix ms.
+    store_since_ms: i64,
 }
 
 impl Teller {
@@ -39,6 +44,8 @@ impl Teller {
             order: None,
             missing: Vec::new(),
             taken_over: Vec::new(),
+            coming: BTreeMap::new(),
+            store_since_ms: 0,
         }
     }
 
@@ -104,6 +111,9 @@ impl Teller {
         let elapsed = seconds(at_ms - self.state.started_ms);
         if matches!(stage.shape, Shape::Barrier(_)) && self.state.fired_ms.is_none() {
             return format!("{elapsed:>7}  {:<9} {} of {} armed", "arm", self.armed, self.barrier_tasks());
+        }
+        if stage.name == "store" && !self.coming.is_empty() {
+            return format!("{elapsed:>7}  {:<9} {}", "store", self.progress(at_ms));
         }
         let good = self.done(self.state.stage);
         let bound = seconds(i64::try_from(stage.timeout_ms).unwrap_or(i64::MAX));
@@ -174,6 +184,17 @@ impl Teller {
                 self.blocks.push((service.to_string(), *height));
                 Vec::new()
             }
+            What::Progress { service, done, all } => {
+                if self.coming.is_empty() {
+                    self.store_since_ms = self.state.last_ms;
+                }
+                self.coming.insert(service.to_string(), (*done, *all));
+                Vec::new()
+            }
+            What::Kept { service, kept } => {
+                self.coming.remove(&service.to_string());
+                one("store", kept_words(service, kept))
+            }
             What::Waiting { text } => one("wait", text.clone()),
             What::Remark { text } => one("note", text.clone()),
             What::StageEnded { stage, ok, summary } => self.stage_ended(*stage, *ok, summary),
@@ -217,6 +238,8 @@ impl Teller {
             "log" if self.plan.operation == Operation::RestoreWal => format!("put back on {summary}"),
             "log" => format!("set on {summary}"),
             "connected" => format!("{summary} have peers"),
+            "seal" => format!("{summary} cloned, and they run"),
+            "store" => return Vec::new(),
             _ => summary.to_owned(),
         };
         vec![(label(stage), if ok { text } else { self.paint.bad(&text) })]
@@ -276,6 +299,17 @@ impl Teller {
         [Some(first), next, Some(details)].into_iter().flatten().collect()
     }
 
+    /// How far what is under way has come, at which rate, and how long the rest takes at that.
+    fn progress(&self, at_ms: i64) -> String {
+        let (done, all) = self.coming.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let since_ms = u64::try_from(at_ms - self.store_since_ms).unwrap_or(0).max(1);
+        let rate = done.saturating_mul(1000) / since_ms;
+        let left = (all - done.min(all)).checked_div(rate).map_or_else(String::new, |left| {
+            format!(", {} left", seconds(i64::try_from(left.saturating_mul(1000)).unwrap_or(i64::MAX)))
+        });
+        format!("{} of {}, {}/s{left}", size(done), size(all), size(rate))
+    }
+
     fn done(&self, stage: usize) -> usize {
         let of_stage = self.state.steps.iter().filter(|((index, ..), _)| *index == stage);
         of_stage.filter(|(_, outcome)| outcome.as_ref().is_some_and(Outcome::is_good)).count()
@@ -313,9 +347,18 @@ fn label(stage: &Stage) -> &'static str {
         "decide" => "decide",
         "connected" => "connect",
         "blocks" => "blocks",
+        "seal" => "seal",
+        "store" => "store",
         _ if verifies(Check::Stopped) => "verify",
         _ => "",
     }
+}
+
+fn kept_words(service: &ServiceId, kept: &Kept) -> String {
+    let height = kept.height.map_or_else(String::new, |height| format!(", height {height}"));
+    let Kept { profile, files, bytes, came, snapshot, .. } = kept;
+    let (all, came) = (size(*bytes), size(*came));
+    format!("{service} {profile}{height}: {files} files, {all}, {came} of it new; {snapshot}")
 }
 
 /// How far apart the units were inactive, and which were first and last.

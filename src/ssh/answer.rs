@@ -51,6 +51,7 @@ pub fn observation(text: &str) -> Observation {
             "process" => seen.processes.extend(process(value)),
             "wal.set" => seen.wal_set = true,
             "wal.back" => seen.wal_back = true,
+            "sealed" => seen.sealed = true,
             "database.locked" => seen.database_locked |= value == "1",
             "unit.ActiveExitTimestamp" => seen.stop_began_us = timestamp_us(value),
             "unit.InactiveEnterTimestamp" => seen.stop_ended_us = timestamp_us(value),

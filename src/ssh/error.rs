@@ -29,6 +29,8 @@ pub enum LinkErrorKind {
     Overdue,
     /// More output than is kept: the outcome is unknown.
     TooMuch,
+    /// The command itself failed.
+    Failed,
     /// The operator stopped waiting for it: the outcome is unknown.
     GivenUp,
 }

@@ -21,6 +21,7 @@ pub mod record;
 mod scripts;
 mod settings;
 pub mod shell;
+pub mod source;
 mod stream;
 pub mod transport;
 

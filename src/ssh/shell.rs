@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::model::inventory::Become;
-use crate::ssh::{Event, Exit, Link, LinkError, LinkErrorKind, Output, Partial, Remote};
+use crate::ssh::{Event, Exit, Input, Link, LinkError, LinkErrorKind, Output, Partial, Remote};
 
+/// What stands around the end mark: line breaks, a blank and the status.
+const MARK: usize = 8;
 /// How long a script may take until its first mark: privileges and a slow login shell.
 const OPENING: Duration = Duration::from_secs(15);
 
@@ -184,6 +186,50 @@ impl Script {
                 }
             }
         }
+    }
+
+    /// The next bytes it writes, as they are; `None` at the end of a script that ended well.
+    pub async fn bytes(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+        // What may be the beginning of the end mark is held back.
+        let kept = self.framed_end.len() + MARK;
+        loop {
+            if self.held.len() > kept {
+                return Ok(Some(self.held.drain(..self.held.len() - kept).collect()));
+            }
+            match self.remote.next().await {
+                Event::Stdout(bytes) => self.held.extend_from_slice(&bytes),
+                Event::Stderr(bytes) => self.stderr.extend_from_slice(&bytes),
+                Event::Exit(_) => return self.last_bytes(),
+                Event::Lost | Event::TooMuch => {
+                    return Err(LinkError::new(LinkErrorKind::Lost, format!("{}: the link died", self.host)));
+                }
+            }
+        }
+    }
+
+    fn last_bytes(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mark = format!("\n{} ", self.framed_end);
+        let Some(at) = self.held.windows(mark.len()).rposition(|window| window == mark.as_bytes()) else {
+            return Err(LinkError::new(LinkErrorKind::Lost, format!("{}: the script broke off", self.host)));
+        };
+        if self.held[at + mark.len()..].trim_ascii() != b"0" {
+            let said = String::from_utf8_lossy(&self.stderr);
+            // tar's last line says only that it failed.
+            let tells = |line: &&str| !line.trim().is_empty() && !line.contains("Exiting with failure");
+            let why = said.lines().rev().find(tells).unwrap_or("nothing was said").trim();
+            return Err(LinkError::new(LinkErrorKind::Failed, format!("{}: {why}", self.host)));
+        }
+        self.ended = true;
+        self.held.truncate(at);
+        Ok(Some(std::mem::take(&mut self.held)))
+    }
+
+    /// Its standard input, to be fed beside reading.
+    pub fn input(&self) -> Input {
+        self.remote.input()
     }
 
     /// Sends it one line.

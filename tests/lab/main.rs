@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test stands on must be there")]
 
+mod backup;
 mod chain;
 mod clear;
 mod controller;

@@ -27,9 +27,6 @@ use crate::ops::wal::{Revival, against, told};
 use crate::render::refusal::refusal_text;
 use crate::render::wal::revival_text;
 
-/// How long a unit may take to stop.
-const STOP_MS: u64 = 90_000;
-
 /// Gives one node without power every message of the height in progress, and gives it its own log back when no block
 /// comes of it.
 pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
@@ -112,21 +109,8 @@ pub(super) fn request(
     watch: &WatchArgs,
 ) -> Request {
     Request {
-        operation,
-        chain: chain.into(),
-        hosts,
-        at_ms: None,
-        start_at_ms: None,
-        now_ms: context.now_ms(),
-        allow_missing: Vec::new(),
-        allow_missing_percent: None,
-        kill_after_ms: None,
-        stop_timeout_ms: STOP_MS,
-        no_wait: true,
-        accept: confirm.accept.clone(),
         block_timeout_ms: millis(watch.block_timeout),
-        wals: BTreeMap::new(),
-        clear: None,
+        ..Request::of(operation, chain, hosts, context.now_ms(), &confirm.accept)
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Operation {
     ReviveWal,
     /// Restart nodes with the logs that fleet has set aside.
     RestoreWal,
+    /// Bring copies into a store, of nodes that stand still only as long as their databases are cloned.
+    Backup,
 }
 
 impl Operation {
@@ -24,7 +26,7 @@ impl Operation {
         match self {
             Self::CoordinatedRestart => true,
             Self::Start => !advancing,
-            Self::Halt | Self::ReviveWal | Self::RestoreWal => false,
+            Self::Halt | Self::ReviveWal | Self::RestoreWal | Self::Backup => false,
         }
     }
 
@@ -36,6 +38,7 @@ impl Operation {
             Self::CoordinatedRestart => "coordinated restart",
             Self::ReviveWal => "revival",
             Self::RestoreWal => "restoring of write-ahead logs",
+            Self::Backup => "backup",
         }
     }
 }

@@ -175,7 +175,11 @@ fn found(rule: &Rule, scene: &Scene<'_>) -> Vec<Found> {
             let concerned = scene.members.iter().filter(|member| match rule.matters {
                 Matters::Always => true,
                 Matters::AtStart => member.starts || halt,
-                Matters::AtStop => scene.request.operation != Operation::Start,
+                Matters::AtStop => match scene.request.operation {
+                    Operation::Start => false,
+                    Operation::Backup => member.starts,
+                    _ => true,
+                },
             });
             concerned.filter_map(|member| Some(check(member)?.of(&member.service.id))).collect()
         }

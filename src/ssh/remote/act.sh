@@ -83,6 +83,10 @@ undo-wal)
     message=$(undo_wal 2>&1)
     code=$?
     ;;
+seal)
+    message=$(seal 2>&1)
+    code=$?
+    ;;
 *)
     message="unknown action $action"
     code=1
@@ -95,4 +99,5 @@ note_end "$step" "$epoch" "$code"
 [ "$action" = start ] && home='' db_dir='' state_file=''
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
 case $action in *-wal) wal_facts "$wal_file" "$run" ;; esac
+[ "$action" = seal ] && clone_facts "$db_dir" "$run"
 echo "done=1"

@@ -4,4 +4,5 @@ unit_facts "$1" "$2" "$3" "$4"
 top_epoch
 read_line "$locks/$top/run"
 wal_facts "$5" "$line"
+clone_facts "$3" "$line"
 echo "done=1"

@@ -1,0 +1,197 @@
+//! What of a host's folders becomes a snapshot, and what of that is in the store already. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::model::backup::{Item, Profile, left_out};
+use crate::model::plan::Target;
+use crate::model::snapshot::{FileEntry, FolderEntry, LeftOut, SegmentEntry, path_flaw};
+use crate::ssh::source::Found;
+use crate::store::Expected;
+
+/// A segment is used again only if at least this share of its content is, percent; else its files are brought anew, so
+/// that a prune frees its space.
+const WORTH: u64 = 50;
+
+/// What is in a snapshot's folders.
+#[derive(Debug, Default)]
+pub struct Chosen {
+    /// Files by root and the path below it. What isn't known yet is the hash.
+    pub files: BTreeMap<(String, String), Expected>,
+    /// Folders.
+    pub folders: Vec<FolderEntry>,
+    /// What stays out.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Chosen {
+    /// Sorts what a host lists below one root.
+    pub fn add(&mut self, profile: Profile, root: &str, found: Vec<Found>) {
+        for one in found {
+            let name = String::from_utf8_lossy(&one.name).into_owned();
+            // The clone's own marks.
+            if profile.is_sealed() && matches!(name.split('/').next(), Some(".sealed" | ".wal")) {
+                continue;
+            }
+            let path = format!("{root}/{name}");
+            let reason = match one.kind {
+                _ if name.as_bytes() != one.name => Some("its name isn't UTF-8"),
+                'f' | 'd' => path_flaw(&path).or_else(|| left_out(profile, &name)),
+                'l' => Some("a symbolic link"),
+                _ => Some("neither a file nor a folder"),
+            };
+            match reason {
+                Some(reason) => {
+                    self.left_out.push(LeftOut { path: path.escape_default().to_string(), reason: reason.into() });
+                }
+                None if one.kind == 'd' => {
+                    self.folders.push(FolderEntry { path, mode: one.mode, mtime_ns: one.mtime_ns });
+                }
+                None => {
+                    let Found { size, mode, mtime_ns, inode, .. } = one;
+                    let expected = Expected { size, mode, mtime_ns, inode, sha256: String::new() };
+                    self.files.insert((root.to_owned(), name), expected);
+                }
+            }
+        }
+    }
+
+    /// What a clone of databases never has.
+    pub fn add_never_cloned(&mut self, item: &Item, target: &Target) {
+        let Some(folder) = item.roots.get("data") else { return };
+        let wal = target.wal_file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let never = [
+            (target.state_file.as_str(), "the signer's state is never restored"),
+            (wal, "the write-ahead log belongs to the signer's state"),
+            (&format!("{folder}/snapshots"), "the application's own snapshots are a profile of their own"),
+        ];
+        for (path, reason) in never {
+            if let Some(name) = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) {
+                self.left_out.push(LeftOut { path: format!("data/{name}"), reason: reason.into() });
+            }
+        }
+    }
+}
+
+/// Files that the store has, by their path.
+#[derive(Debug, Default)]
+pub struct Known<'a>(BTreeMap<&'a str, (&'a FileEntry, &'a [SegmentEntry])>);
+
+impl<'a> Known<'a> {
+    /// These files of these segments; later ones win.
+    pub fn add(&mut self, files: &'a [FileEntry], segments: &'a [SegmentEntry]) {
+        self.0.extend(files.iter().map(|file| (file.path.as_str(), (file, segments))));
+    }
+
+    /// A table that is the same as before by its place, size, time and inode: tables never change once written.
+    pub fn table(&self, path: &str, found: &Expected) -> Option<(&'a FileEntry, &'a [SegmentEntry])> {
+        let table = path.ends_with(".ldb") || path.ends_with(".sst");
+        let same = |file: &FileEntry| {
+            (file.size, file.mtime_ns, file.inode) == (found.size, found.mtime_ns, found.inode)
+        };
+        self.0.get(path).copied().filter(|(file, _)| table && same(file))
+    }
+
+    /// A file of these very bytes.
+    pub fn same(&self, path: &str, found: &Expected) -> Option<(&'a FileEntry, &'a [SegmentEntry])> {
+        let same = |file: &FileEntry| (file.size, &file.sha256) == (found.size, &found.sha256);
+        self.0.get(path).copied().filter(|(file, _)| same(file))
+    }
+}
+
+/// The segments of `files` that too little of is used any more.
+pub fn hardly_used<'a>(files: impl Iterator<Item = &'a FileEntry>, segments: &'a [SegmentEntry]) -> Vec<&'a str> {
+    let mut used: BTreeMap<u32, u64> = BTreeMap::new();
+    for file in files {
+        // A file in pieces fills its segments.
+        if let [one] = file.segments[..] {
+            *used.entry(one).or_default() += file.size;
+        } else {
+            used.extend(file.segments.iter().map(|one| (*one, u64::MAX)));
+        }
+    }
+    let numbered = segments.iter().zip(0_u32..);
+    let hardly = numbered.filter(|(segment, number)| {
+        used.get(number).copied().unwrap_or(0) < segment.content_bytes / 100 * WORTH
+    });
+    hardly.map(|(segment, _)| segment.sha256.as_str()).collect()
+}
+
+/// Divides files into at most `streams` parts of about the same size.
+pub fn parts(files: Vec<(String, Expected)>, streams: usize) -> Vec<Vec<(String, Expected)>> {
+    let all: u64 = files.iter().map(|(_, file)| file.size + 512).sum();
+    let share = all.div_ceil(streams.max(1) as u64).max(1);
+    let mut parts: Vec<Vec<(String, Expected)>> = Vec::new();
+    let mut filled = share;
+    for (path, file) in files {
+        if filled >= share {
+            parts.push(Vec::new());
+            filled = 0;
+        }
+        filled += file.size + 512;
+        parts.last_mut().into_iter().for_each(|part| part.push((path.clone(), file.clone())));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(kind: char, name: &str) -> Found {
+        Found { kind, size: 5, mode: 0o644, mtime_ns: 7, inode: 9, name: name.into() }
+    }
+
+    fn file(path: &str, segment: u32, size: u64) -> FileEntry {
+        FileEntry {
+            path: path.into(),
+            size,
+            mode: 0o644,
+            mtime_ns: 7,
+            inode: 9,
+            sha256: "a".repeat(64),
+            segments: vec![segment],
+        }
+    }
+
+    #[test]
+    fn files_folders_and_what_stays_out() {
+        let mut chosen = Chosen::default();
+        let list = ["config.toml", "priv_validator_key.json", "a\nb"].map(|name| found('f', name));
+        chosen.add(Profile::Config, "config", [&list[..], &[found('d', "gentx"), found('l', "link")]].concat());
+        assert_eq!(chosen.files.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["config.toml"]);
+        assert_eq!(chosen.folders[0].path, "config/gentx");
+        let out: Vec<&str> = chosen.left_out.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(out, ["config/priv_validator_key.json", "config/a\\nb", "config/link"]);
+    }
+
+    #[test]
+    fn only_tables_are_believed_by_their_time() {
+        let files = [file("data/a.ldb", 0, 5), file("data/MANIFEST", 0, 5)];
+        let mut known = Known::default();
+        known.add(&files, &[]);
+        let now = Expected { size: 5, mode: 0o600, mtime_ns: 7, inode: 9, sha256: String::new() };
+        assert!(known.table("data/a.ldb", &now).is_some());
+        assert!(known.table("data/MANIFEST", &now).is_none());
+        assert!(known.table("data/a.ldb", &Expected { inode: 10, ..now.clone() }).is_none());
+        assert!(known.same("data/MANIFEST", &Expected { sha256: "a".repeat(64), ..now.clone() }).is_some());
+        assert!(known.same("data/MANIFEST", &Expected { sha256: "b".repeat(64), ..now }).is_none());
+    }
+
+    #[test]
+    fn a_segment_of_which_little_is_left_is_not_used_again() {
+        let segment = |name: &str| SegmentEntry { sha256: name.into(), bytes: 50, content_bytes: 1000 };
+        let files = [file("data/a.ldb", 0, 900), file("data/b.ldb", 1, 400)];
+        let segments = [segment("full"), segment("thin"), segment("empty")];
+        assert_eq!(hardly_used(files.iter(), &segments), ["thin", "empty"]);
+    }
+
+    #[test]
+    fn parts_are_about_the_same_size_and_hold_everything() {
+        let expected = Expected { size: 1000, mode: 0, mtime_ns: 0, inode: 0, sha256: String::new() };
+        let files: Vec<_> = (0..10).map(|n| (format!("{n}"), expected.clone())).collect();
+        let sizes: Vec<usize> = parts(files.clone(), 3).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [4, 4, 2]);
+        assert_eq!(parts(files, 1).len(), 1);
+        assert!(parts(Vec::new(), 3).is_empty());
+    }
+}

@@ -1,0 +1,363 @@
+//! Brings one item from its host into the store: list, hash at the source, stream, hash as received, commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::choose::{Chosen, Known, hardly_used, parts};
+use super::node;
+use crate::app::execute::owner;
+use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
+use crate::error::Error;
+use crate::model::backup::{Item, Kept};
+use crate::model::inventory::{Become, Inventory};
+use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest, SegmentEntry};
+use crate::ssh::Links;
+use crate::ssh::source::Source;
+use crate::ssh::transport::SshTransport;
+use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
+
+/// Streams from one host at once.
+const STREAMS: usize = 2;
+/// How often a part is asked for: a file may have changed between its hash and its bytes, or the link have died.
+const ATTEMPTS: usize = 2;
+
+/// Keeps items of one run.
+pub struct Keeper {
+    pub links: Arc<Links>,
+    pub inventory: Arc<Inventory>,
+    pub transport: Arc<SshTransport>,
+    pub store: Store,
+    /// Hosts at once.
+    pub hosts: Semaphore,
+    /// Keeps a prune away, from the first item on.
+    pub hold: OnceCell<Hold>,
+}
+
+type Listed<'a> = BTreeMap<&'a str, Vec<(String, Expected)>>;
+
+#[async_trait]
+impl Archive for Keeper {
+    async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
+        let _turn = self.hosts.acquire().await;
+        let batch = self.batch(wanted);
+        let owner = owner();
+        let hold = || self.store.hold(Purpose::Backup, &owner, &wanted.fence.run);
+        self.hold.get_or_try_init(hold).await.map_err(fault)?;
+        if self.store.ids().await.map_err(fault)?.contains(&batch.id) {
+            let manifest = self.store.manifest(&batch.id).await.map_err(fault)?;
+            return Ok(kept(&manifest, 0));
+        }
+        self.bring(wanted, &batch, tell).await
+    }
+}
+
+impl Keeper {
+    /// The same run gives an item the same id, so that a resumed one goes on with it.
+    fn batch(&self, wanted: &Wanted) -> Batch {
+        let Item { service, profile, .. } = &wanted.item;
+        let number: String = format!("{service}-{}", profile.name());
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let mut id: String = format!("{}-{number}", wanted.fence.run).chars().map(plain).collect();
+        id.truncate(64);
+        Batch { id, host: service.host.clone(), service: service.to_string(), profile: profile.name().into() }
+    }
+
+    async fn source(&self, host: &str) -> Result<Source, Fault> {
+        let link = self.links.bulk(host).await.map_err(Fault::from)?;
+        let r#become = self.inventory.host(host).and_then(|host| host.ssh.r#become).unwrap_or(Become::None);
+        Ok(Source::new(link, r#become))
+    }
+
+    async fn bring(
+        &self,
+        wanted: &Wanted,
+        batch: &Batch,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Kept, Fault> {
+        let source = self.source(&batch.host).await?;
+        let chosen = self.choose(wanted, &source).await?;
+        let parent = self.parent(batch).await.map_err(fault)?;
+        let mut gathered = Gathered::default();
+        let mut known = Known::default();
+        let dropped = parent.as_ref().map(|parent| hardly_used(still_there(parent, &chosen), &parent.segments));
+        let (of_parent, segments) = worth(parent.as_ref(), &dropped.unwrap_or_default());
+        known.add(&of_parent, segments);
+        let mut to_bring: BTreeMap<&str, Vec<(String, Expected)>> = BTreeMap::new();
+        for ((root, name), expected) in &chosen.files {
+            match known.table(&format!("{root}/{name}"), expected) {
+                Some((file, segments)) => gathered.add(file, segments).map_err(fault)?,
+                None => to_bring.entry(root).or_default().push((name.clone(), expected.clone())),
+            }
+        }
+        let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
+        let manifest = self.manifest(wanted, batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
+        if let Some(hold) = self.hold.get() {
+            hold.check().map_err(fault)?;
+        }
+        self.store.commit(&manifest).await.map_err(fault)?;
+        if wanted.item.profile.is_sealed() {
+            // What stays is removed by the host itself, or by the next backup.
+            let _ = source.unseal(&wanted.fence.run, &wanted.target.db_dir).await;
+        }
+        Ok(kept(&manifest, came))
+    }
+
+    async fn choose(&self, wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {
+        let Item { profile, roots, .. } = &wanted.item;
+        let places: Vec<String> = roots.values().map(|path| place(wanted, path)).collect();
+        let lists = source.list(&places.iter().map(String::as_str).collect::<Vec<_>>()).await.map_err(Fault::from)?;
+        let mut chosen = Chosen::default();
+        for (root, list) in roots.keys().zip(lists) {
+            chosen.add(*profile, root, list);
+        }
+        if profile.is_sealed() {
+            chosen.add_never_cloned(&wanted.item, &wanted.target);
+        }
+        if chosen.files.is_empty() {
+            let paths = places.join(", ");
+            return Err(Fault::answer(&format!("there are no files in {paths}: nothing to keep")));
+        }
+        Ok(chosen)
+    }
+
+    /// The newest snapshot of the same.
+    async fn parent(&self, batch: &Batch) -> Result<Option<Manifest>, Error> {
+        let mut newest: Option<(i64, String)> = None;
+        for (id, summary) in self.store.summaries().await? {
+            let Ok(summary) = summary else { continue };
+            let same = (&summary.host, &summary.service, &summary.profile)
+                == (&batch.host, &batch.service, &batch.profile);
+            if same {
+                newest = newest.max(Some((summary.made_ms, id)));
+            }
+        }
+        match newest {
+            Some((_, id)) => self.store.manifest(&id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Hashes and streams what isn't known; the bytes that came.
+    async fn bring_all(
+        &self,
+        wanted: &Wanted,
+        batch: &Batch,
+        (known, listed): (&Known<'_>, Listed<'_>),
+        gathered: &mut Gathered,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<u64, Fault> {
+        let all: u64 = listed.values().flatten().map(|(_, file)| file.size).sum();
+        let (done, came) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let pending = self.store.pending().await.map_err(fault)?;
+        let mut there = Known::default();
+        for record in pending.iter().filter(|record| record.batch.host == batch.host) {
+            there.add(&record.files, &record.segments);
+        }
+        let counters = Counters { done, came: Arc::clone(&came), all, tell };
+        for (root, files) in listed {
+            let divided = parts(files, STREAMS);
+            let brought = divided.into_iter().map(|part| {
+                self.bring_part(wanted, batch, (root, part), (known, &there), &counters)
+            });
+            for taken in join_all(brought).await {
+                for one in taken? {
+                    for file in &one.files {
+                        gathered.add(file, &one.segments).map_err(fault)?;
+                    }
+                }
+            }
+        }
+        Ok(came.load(Ordering::Relaxed))
+    }
+
+    async fn bring_part(
+        &self,
+        wanted: &Wanted,
+        batch: &Batch,
+        (root, mut part): (&str, Vec<(String, Expected)>),
+        (known, there): (&Known<'_>, &Known<'_>),
+        counters: &Counters<'_>,
+    ) -> Result<Vec<Gathered>, Fault> {
+        let mut brought = Vec::new();
+        let folder = place(wanted, wanted.item.roots.get(root).map_or("", String::as_str));
+        for attempt in 1..=ATTEMPTS {
+            let source = self.source(&batch.host).await?;
+            let names: Vec<String> = part.iter().map(|(name, _)| name.clone()).collect();
+            let hashes = source.hash(&folder, &names, |_| ()).await.map_err(Fault::from)?;
+            let (mut again, mut reused) = (BTreeMap::new(), Gathered::default());
+            for ((name, expected), sha256) in part.iter().zip(hashes) {
+                let (path, expected) = (format!("{root}/{name}"), Expected { sha256, ..expected.clone() });
+                match known.same(&path, &expected).or_else(|| there.same(&path, &expected)) {
+                    Some((file, segments)) => {
+                        counters.reuse(expected.size);
+                        reused.add(&now(file, &expected), segments).map_err(fault)?;
+                    }
+                    None => {
+                        again.insert(path, expected);
+                    }
+                }
+            }
+            brought.push(reused);
+            if again.is_empty() {
+                return Ok(brought);
+            }
+            match self.stream(&source, batch, (root, &folder), &again, counters).await {
+                Ok(taken) => {
+                    brought.push(taken);
+                    return Ok(brought);
+                }
+                Err(fault) if attempt == ATTEMPTS => return Err(fault),
+                // Sizes and times are those of the first look; what changed since is refused by its hash or size.
+                Err(_) => {
+                    brought.clear();
+                    part = self.look_again(wanted, &source, root, part).await?;
+                }
+            }
+        }
+        Ok(brought)
+    }
+
+    /// The same files as they are now; one that is gone is an error of its own.
+    async fn look_again(
+        &self,
+        wanted: &Wanted,
+        source: &Source,
+        root: &str,
+        part: Vec<(String, Expected)>,
+    ) -> Result<Vec<(String, Expected)>, Fault> {
+        let mut chosen = self.choose(wanted, source).await?;
+        let now = |(name, _): (String, Expected)| {
+            let gone = || Fault::answer(&format!("{root}/{name} is gone since it was listed"));
+            let found = chosen.files.remove(&(root.to_owned(), name.clone())).ok_or_else(gone)?;
+            Ok((name, found))
+        };
+        part.into_iter().map(now).collect()
+    }
+
+    async fn stream(
+        &self,
+        source: &Source,
+        batch: &Batch,
+        (root, folder): (&str, &str),
+        files: &BTreeMap<String, Expected>,
+        counters: &Counters<'_>,
+    ) -> Result<Gathered, Fault> {
+        let below = |path: &String| path.strip_prefix(root).map_or("", |rest| rest.trim_start_matches('/')).to_owned();
+        let names: Vec<String> = files.keys().map(below).collect();
+        let packed = source.pack(root, folder, &names).await.map_err(Fault::from)?;
+        let (store, batch, files) = (self.store.clone(), batch.clone(), files.clone());
+        let (done, came) = (Arc::clone(&counters.done), Arc::clone(&counters.came));
+        let taking = tokio::task::spawn_blocking(move || {
+            store.take(&batch, Cut::default(), files, packed, &mut |bytes| {
+                done.fetch_add(bytes, Ordering::Relaxed);
+                came.fetch_add(bytes, Ordering::Relaxed);
+            })
+        });
+        let telling = async {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                counters.tell();
+            }
+        };
+        tokio::select! {
+            taken = taking => taken.map_err(|error| Fault::answer(&error.to_string()))?.map_err(fault),
+            never = telling => never,
+        }
+    }
+
+    async fn manifest(
+        &self,
+        wanted: &Wanted,
+        batch: &Batch,
+        (chosen, gathered): (Chosen, Gathered),
+        parent: Option<String>,
+    ) -> Manifest {
+        let sealed = wanted.item.profile.is_sealed();
+        let mut files = gathered.files;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Manifest {
+            format: FORMAT,
+            id: batch.id.clone(),
+            parent,
+            made_ms: SystemClock.unix_ms(),
+            host: batch.host.clone(),
+            service: batch.service.clone(),
+            profile: batch.profile.clone(),
+            sealed,
+            down_ms: if sealed { node::down_ms(&*self.transport, &wanted.target).await } else { None },
+            node: Some(node::state(&*self.transport, wanted).await),
+            roots: wanted.item.roots.clone(),
+            files,
+            folders: chosen.folders,
+            left_out: chosen.left_out,
+            segments: gathered.segments,
+        }
+    }
+}
+
+/// What all parts of an item have in common.
+struct Counters<'a> {
+    done: Arc<AtomicU64>,
+    came: Arc<AtomicU64>,
+    all: u64,
+    tell: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl Counters<'_> {
+    fn reuse(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn tell(&self) {
+        (self.tell)(Progress { done: self.done.load(Ordering::Relaxed), all: self.all });
+    }
+}
+
+/// A known file with the times it has now.
+fn now(file: &FileEntry, found: &Expected) -> FileEntry {
+    FileEntry { mode: found.mode, mtime_ns: found.mtime_ns, inode: found.inode, ..file.clone() }
+}
+
+/// Where an item's folder is read: of a sealed one, its clone.
+fn place(wanted: &Wanted, path: &str) -> String {
+    if wanted.item.profile.is_sealed() { format!("{path}/.fleet-{}", wanted.fence.run) } else { path.to_owned() }
+}
+
+fn still_there<'a>(parent: &'a Manifest, chosen: &'a Chosen) -> impl Iterator<Item = &'a FileEntry> {
+    parent.files.iter().filter(|file| {
+        let (root, name) = file.path.split_once('/').unwrap_or((&file.path, ""));
+        let now = chosen.files.get(&(root.to_owned(), name.to_owned()));
+        now.is_some_and(|now| now.size == file.size)
+    })
+}
+
+/// The parent's files that are not in one of these segments.
+fn worth<'a>(parent: Option<&'a Manifest>, dropped: &[&str]) -> (Vec<FileEntry>, &'a [SegmentEntry]) {
+    let Some(parent) = parent else { return (Vec::new(), &[]) };
+    let good = |number: &u32| {
+        let segment = parent.segments.get(*number as usize);
+        segment.is_some_and(|segment| !dropped.contains(&segment.sha256.as_str()))
+    };
+    let files = parent.files.iter().filter(|file| file.segments.iter().all(good)).cloned();
+    (files.collect(), &parent.segments)
+}
+
+fn kept(manifest: &Manifest, came: u64) -> Kept {
+    Kept {
+        snapshot: manifest.id.clone(),
+        profile: manifest.profile.clone(),
+        files: manifest.files.len() as u64,
+        bytes: manifest.file_bytes(),
+        came,
+        height: manifest.node.as_ref().and_then(|node| node.height),
+    }
+}
+
+fn fault(error: Error) -> Fault {
+    Fault::answer(&error.to_string())
+}

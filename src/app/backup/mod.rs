@@ -1,0 +1,82 @@
+//! `fleet backup`.
+
+mod choose;
+mod keep;
+mod node;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::app::context::Context;
+use crate::app::gather::gather;
+use crate::app::operate::{millis, plan_and_run};
+use crate::app::scope::{hosts_of, scope};
+use crate::cli::BackupArgs;
+use crate::engine::Archive;
+use crate::error::{Error, Result};
+use crate::model::backup::Profile;
+use crate::model::plan::{Operation, Plan};
+use crate::ops::{BackupOf, Request};
+use crate::store::Store;
+use keep::Keeper;
+
+/// Copies of nodes into a store.
+pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
+    let selector = context.selector(args.selector.as_deref())?;
+    let scope = scope(&context.inventory, selector.as_deref())?;
+    let store = std::path::absolute(&args.store).map_err(|error| Error::usage(format!("--store: {error}")))?;
+    let asked = BackupOf {
+        store: utf8(&store)?,
+        profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
+        named: selector.is_some(),
+        parallel: args.parallel.get(),
+    };
+    check_place(&store).await?;
+    context.must_be_able_to_confirm(&args.confirm)?;
+    let chain = &context.inventory.chains[&scope.chain];
+    let request = Request {
+        backup: Some(asked),
+        stop_timeout_ms: millis(args.stop_timeout),
+        ..Request::of(Operation::Backup, &scope.chain, scope.hosts.clone(), context.now_ms(), &args.confirm.accept)
+    };
+    request.check()?;
+    let hosts = hosts_of(&context.inventory, &scope.chain);
+    let bound = args.confirm.facts_timeout;
+    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await;
+    let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await?;
+    Ok(finished.map_or(0, |finished| finished.exit))
+}
+
+/// Where a plan's copies go; `None` for a plan that makes none.
+pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Archive>>> {
+    let Some(backup) = &plan.backup else { return Ok(None) };
+    let store = Store::folder_or_new(Path::new(&backup.store)).await?;
+    Ok(Some(Arc::new(Keeper {
+        links: Arc::clone(&context.links),
+        inventory: Arc::clone(&context.inventory),
+        transport: Arc::clone(&context.transport),
+        store,
+        hosts: Semaphore::new(backup.parallel),
+        hold: OnceCell::new(),
+    })))
+}
+
+/// A folder that is something else is refused before any host is asked.
+async fn check_place(store: &Path) -> Result<()> {
+    let empty = std::fs::read_dir(store).map_or(true, |mut entries| entries.next().is_none());
+    if empty { Ok(()) } else { Store::folder(store).await.map(drop) }
+}
+
+fn profile(name: &str) -> Result<Profile> {
+    Profile::named(name).ok_or_else(|| {
+        let all: Vec<&str> = Profile::ALL.into_iter().map(Profile::name).collect();
+        Error::usage(format!("--profile: there is no profile '{name}'")).hint(format!("one of {}", all.join(", ")))
+    })
+}
+
+fn utf8(path: &Path) -> Result<String> {
+    let text = path.to_str().ok_or_else(|| Error::usage("--store: its path isn't UTF-8"))?;
+    Ok(text.to_owned())
+}

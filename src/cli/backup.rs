@@ -1,0 +1,31 @@
+//! `fleet backup`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{ConfirmArgs, duration};
+
+/// `fleet backup`
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// Which hosts [default: the validators, sentries and full nodes of the one chain]
+    pub selector: Option<String>,
+    /// What to keep: config, cosmovisor, data [default: config and cosmovisor, of sentries and full nodes data too]
+    #[arg(short, long, value_name = "PROFILES", value_delimiter = ',')]
+    pub profile: Vec<String>,
+    /// The store: a folder of this machine; it is made if it isn't there
+    #[arg(long, value_name = "FOLDER")]
+    pub store: PathBuf,
+    /// Hosts that stream at once
+    #[arg(long, value_name = "NUMBER", default_value = "4")]
+    pub parallel: NonZeroUsize,
+    /// How long a unit may take to stop
+    #[arg(long, default_value = "90s", value_parser = duration, value_name = "TIME")]
+    pub stop_timeout: Duration,
+    /// How to confirm.
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+}

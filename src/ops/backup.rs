@@ -1,0 +1,116 @@
+//! The stages of a backup: databases are cloned node by node, then everything is brought into the store.
+
+use std::collections::BTreeMap;
+
+use crate::model::backup::{Backup, Item, Profile};
+use crate::model::inventory::Role;
+use crate::model::plan::{Action, Check, Needs, Shape, Stage, Step, Task};
+use crate::ops::halt::task;
+use crate::ops::scene::{Member, Scene, unit_runs};
+
+/// How long a node may take until blocks come to it again, and its vote with them, ms.
+const HEALTHY_MS: u64 = 180_000;
+/// How long one item may take, ms. What makes no progress ends much earlier.
+const ARCHIVE_MS: u64 = 48 * 3_600_000;
+
+/// What is kept of the scene's nodes; `None` where that isn't what was asked for.
+pub fn backup(scene: &Scene<'_>) -> Option<Backup> {
+    let asked = scene.request.backup.as_ref()?;
+    let items = scene.members.iter().flat_map(|member| items(scene, member)).collect();
+    Some(Backup { store: asked.store.clone(), parallel: asked.parallel, items })
+}
+
+/// Whether a node has to be stopped for what is kept of it.
+pub fn is_sealed(scene: &Scene<'_>, role: Role) -> bool {
+    profiles(scene, role).iter().any(|profile| profile.is_sealed())
+}
+
+fn profiles(scene: &Scene<'_>, role: Role) -> Vec<Profile> {
+    let Some(asked) = &scene.request.backup else { return Vec::new() };
+    let profiles = if asked.profiles.is_empty() { Profile::of_role(role) } else { &asked.profiles };
+    let spared = |profile: &Profile| role == Role::Validator && profile.is_sealed() && !asked.named;
+    let mut profiles: Vec<Profile> = profiles.iter().copied().filter(|profile| !spared(profile)).collect();
+    profiles.sort_unstable();
+    profiles.dedup();
+    profiles
+}
+
+fn items(scene: &Scene<'_>, member: &Member<'_>) -> Vec<Item> {
+    let config = member.config();
+    let item = |profile: Profile| Item {
+        service: member.service.id.clone(),
+        profile,
+        roots: roots(profile, member),
+        backend: config.map(|config| config.db_backend.clone()).unwrap_or_default(),
+        genesis: member.facts.and_then(|facts| facts.genesis_sha256.clone()),
+        version: member.facts.and_then(|facts| facts.version.clone()),
+    };
+    let cosmovisor = member.facts.is_some_and(|facts| facts.cosmovisor);
+    let has = |profile: &Profile| *profile != Profile::Cosmovisor || cosmovisor;
+    profiles(scene, member.host.role).into_iter().filter(has).map(item).collect()
+}
+
+fn roots(profile: Profile, member: &Member<'_>) -> BTreeMap<String, String> {
+    let below = |name: &str| format!("{}/{name}", member.target.home);
+    let (name, path) = match profile {
+        Profile::Config => ("config", below("config")),
+        Profile::Data => ("data", member.target.db_dir.clone()),
+        Profile::Cosmovisor => ("cosmovisor", below("cosmovisor")),
+    };
+    BTreeMap::from([(name.to_owned(), path)])
+}
+
+/// Nodes without power first, then the least power: what goes wrong shows where it matters least.
+pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
+    let mut sealed: Vec<&Member<'_>> =
+        scene.members.iter().filter(|member| is_sealed(scene, member.host.role)).collect();
+    sealed.sort_by_key(|member| (member.may_sign(), member.target.power));
+    let seal = Stage {
+        name: "seal".into(),
+        shape: Shape::Rolling,
+        // What was cloned is kept, whatever became of the others.
+        needs: Needs::AtLeast(1),
+        timeout_ms: sealed.len() as u64 * (scene.request.stop_timeout_ms + HEALTHY_MS),
+        not_before_ms: None,
+        safe_point: true,
+        tasks: sealed.into_iter().map(|member| sealing(scene, member)).collect(),
+    };
+    let items = backup(scene).map(|backup| backup.items).unwrap_or_default();
+    let store = Stage {
+        name: "store".into(),
+        shape: Shape::Parallel,
+        needs: Needs::All,
+        timeout_ms: ARCHIVE_MS,
+        safe_point: true,
+        tasks: scene.members.iter().map(|member| archiving(&items, member)).filter(|one| !one.steps.is_empty()).collect(),
+        ..seal.clone()
+    };
+    [seal, store].into_iter().filter(|stage| !stage.tasks.is_empty()).collect()
+}
+
+/// The next node is stopped only when this one makes blocks again.
+fn sealing(scene: &Scene<'_>, member: &Member<'_>) -> Task {
+    let timeout_ms = scene.request.stop_timeout_ms;
+    let seal = Step { expect: Check::Nothing, action: Action::Seal, verify: Check::Sealed, timeout_ms };
+    let back = Step {
+        expect: Check::Nothing,
+        action: Action::Observe,
+        verify: Check::Healthy,
+        timeout_ms: HEALTHY_MS,
+    };
+    let mut task = task(member, seal);
+    let ran = member.facts.is_some_and(unit_runs);
+    task.steps.extend((ran && scene.situation.advancing).then_some(back));
+    task
+}
+
+fn archiving(items: &[Item], member: &Member<'_>) -> Task {
+    let of_member = items.iter().enumerate().filter(|(_, item)| item.service == member.service.id);
+    let step = |item| Step {
+        expect: Check::Nothing,
+        action: Action::Archive { item },
+        verify: Check::Nothing,
+        timeout_ms: ARCHIVE_MS,
+    };
+    Task { service: member.service.id.clone(), steps: of_member.map(|(item, _)| step(item)).collect() }
+}

@@ -1,0 +1,158 @@
+# How a node's databases are cloned while it is stopped, so that it starts again at once and everything slow is done on the
+# clone. Tables never change once they are written: a hard link is a copy of them. All else is copied, or shared by
+# the file system where it can do that.
+#   $unit $home $db_dir $state_file $wal_file   $run   $seconds  how long the unit may take to stop and to start
+# The clone is a folder of $db_dir, so that it is on its file system. A file .sealed in it says that it is whole.
+
+# Never in a clone: signer state and log, what fleet set aside, locks, the application's own snapshots, caches.
+find_databases() {
+    state_name=./${state_file#"$db_dir"/}
+    wal_name=./${wal_file#"$db_dir"/}
+    find . \( -path './.fleet-*' -o -name '*.fleet-*' -o -path "$state_name" -o -path "${wal_name%/*}" \
+        -o -path ./snapshots -o -name LOCK -o -path './wasm/cache' -o -path './wasm/*/cache' \) -prune -o "$@"
+}
+
+tables() { find_databases -type f \( -name '*.ldb' -o -name '*.sst' \) -print0; }
+other_files() { find_databases -type f ! -name '*.ldb' ! -name '*.sst' -print0; }
+
+# Bytes that have to be copied, in $copied, and that are free, in $free.
+read_room() {
+    copied=$(other_files | du --files0-from=- -cb 2>/dev/null | tail -n 1)
+    copied=${copied%%[!0-9]*}
+    free=$(df -P -B1 . | tail -n 1 | awk '{print $4}')
+}
+
+# What makes a clone impossible, before anything is stopped.
+may_clone() {
+    cd "$db_dir" || { echo "there is no folder $db_dir"; return 1; }
+    for tool in find xargs cp du df; do
+        command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
+    done
+    cp --help 2>&1 | grep -q -e --parents || { echo "cp is not GNU cp (--parents)"; return 1; }
+    link=$(find_databases -type l -print | head -n 1)
+    [ -z "$link" ] || { echo "$db_dir/${link#./} is a symbolic link: its target would not be backed up"; return 1; }
+    read_room
+    if [ $((${copied:-0} * 11 / 10 + 16777216)) -gt "${free:-0}" ]; then
+        echo "no room for the clone: $copied bytes have to be copied, $free are free in $db_dir"
+        return 1
+    fi
+}
+
+# The clone of the stopped databases. Anything that fails leaves no whole one.
+clone_databases() {
+    cd "$db_dir" && mkdir -p "$clone" && chmod 700 "$clone" || return 1
+    find_databases -type d -print0 | (cd "$clone" && xargs -0 -r mkdir -p --) || return 1
+    # The log's last records tell the height at which it was taken; they are no part of the copy.
+    mkdir "$clone/.wal" || return 1
+    for file in "$wal_file".[0-9]*; do
+        [ -e "$file" ] && { ln "$file" "$clone/.wal/" 2>/dev/null || cp "$file" "$clone/.wal/"; }
+    done
+    [ ! -e "$wal_file" ] || cp "$wal_file" "$clone/.wal/" || return 1
+    if share_all; then
+        how='reflink'
+    else
+        tables | xargs -0 -r cp -l --parents -t "$clone" -- || return 1
+        other_files | xargs -0 -r cp -p --parents -t "$clone" -- || return 1
+        how='link'
+    fi
+    echo "$how $copied" >"$clone/.sealed"
+}
+
+# Whether the file system shares blocks between copies (btrfs, xfs): then it does that with all of them.
+share_all() {
+    one=$(other_files | tr '\0' '\n' | head -n 1)
+    [ -n "$one" ] || return 1
+    cp --reflink=always "$one" "$clone/.probe" 2>/dev/null
+    shares=$?
+    rm -f "$clone/.probe"
+    [ "$shares" = 0 ] && { tables && other_files; } | xargs -0 -r cp -p --reflink=always --parents -t "$clone" --
+}
+
+# Starts the unit when the shell $1 has died without having done it: only as long as this host is still this run's, so
+# that no other has decided what becomes of it, and for five minutes.
+# shellcheck disable=SC2016 # the guard's own shell expands them
+guard='
+shell=$1 unit=$2 mark=$3 locks=$4 epoch=$5
+while [ -e "$mark" ] && kill -0 "$shell" 2>/dev/null; do sleep 1; done
+[ -e "$mark" ] || exit 0
+[ "$(ls "$locks" | sort -n | tail -n 1)" = "$epoch" ] && [ ! -e "$locks/$epoch/released" ] || exit 0
+read -r since <"$mark" && read -r now _ </proc/uptime && [ $((${now%%.*} - since)) -le 300 ] || exit 0
+systemctl start --no-block "$unit" && rm -f "$mark"
+'
+begin_guard() {
+    mkdir -p "$records/sealing" && read_uptime && echo "$uptime" >"$mark" || return 1
+    if [ -z "$base" ] && command -v systemd-run >/dev/null; then
+        systemd-run --quiet --collect --unit="fleet-guard-$run-$step" -- \
+            /bin/sh -c "$guard" guard "$$" "$unit" "$mark" "$locks" "$epoch" >/dev/null 2>&1 && return 0
+    fi
+    setsid /bin/sh -c "$guard" guard "$$" "$unit" "$mark" "$locks" "$epoch" </dev/null >/dev/null 2>&1 &
+}
+
+# Whether everything of the node is gone.
+is_stopped() {
+    seen=$(unit_facts "$unit" "$home" "$db_dir" "")
+    case $seen in *unit.ActiveState=inactive* | *unit.ActiveState=failed*) ;; *) return 1 ;; esac
+    case $seen in *process=* | *database.locked=1*) return 1 ;; esac
+}
+
+# Whether it may be started again: nobody else has decided over this host since, and not for too long.
+may_start_again() {
+    fenced "$run" "$epoch" && { echo "another run has taken this host's lock: the node is left stopped"; return 1; }
+    read_uptime
+    read_line "$mark"
+    [ $((uptime - ${line:-0})) -le 300 ] || { echo "stopped for more than five minutes: the node is left stopped"; return 1; }
+}
+
+# Stops the node, clones, starts it again, whatever becomes of the link. A node that was stopped stays so.
+seal() {
+    clone=$db_dir/.fleet-$run
+    mark=$records/sealing/$unit
+    drop_old_clones
+    [ -e "$clone/.sealed" ] && return 0
+    rm -rf "$clone"
+    may_clone || return 1
+    trap '' HUP PIPE INT TERM
+    ran=
+    systemctl is-active --quiet "$unit" && ran=1
+    if [ -n "$ran" ]; then
+        begin_guard || { echo "nothing could be written to $records"; return 1; }
+        systemctl stop "$unit" || { echo "systemctl stop failed"; systemctl start --no-block "$unit"; rm -f "$mark"; return 1; }
+    fi
+    if is_stopped; then
+        problem=$(clone_databases 2>&1) && code=0 || code=1
+    else
+        problem="it didn't stop" code=1
+    fi
+    [ "$code" = 0 ] || rm -rf "$clone"
+    if [ -n "$ran" ]; then
+        may_start_again || return 1
+        systemctl start --no-block "$unit" || { echo "systemctl start failed"; return 1; }
+        tries=0
+        until is_alive "$tries" >/dev/null || [ "$tries" -ge $((seconds * 50)) ]; do
+            tries=$((tries + 1))
+            sleep 0.02
+        done
+        rm -f "$mark"
+    fi
+    [ "$code" = 0 ] || { echo "$problem" | tail -n 3; return 1; }
+    drop_later
+}
+
+# Clones that nobody has used for a day are of runs that are over.
+drop_old_clones() {
+    find "$db_dir" -maxdepth 1 -name '.fleet-*' -type d -mmin +1440 -exec rm -rf {} + 2>/dev/null
+    :
+}
+
+# Where fleet doesn't come back, systemd removes the clone: it keeps every table that the node drops.
+drop_later() {
+    [ -z "$base" ] && command -v systemd-run >/dev/null || return 0
+    systemd-run --quiet --collect --unit="fleet-drop-$run" --on-active=1d -- rm -rf "$clone" >/dev/null 2>&1
+    :
+}
+
+# Whether run $2 has a whole clone of the databases in $1, as a fact.
+clone_facts() {
+    [ -n "$1" ] && [ -e "$1/.fleet-$2/.sealed" ] && echo "sealed=1"
+    :
+}

@@ -1,0 +1,237 @@
+//! What a host holds: listed, hashed and streamed, each over a connection of its own.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::scripts;
+use super::shell::{Script, open_script};
+use super::{Link, LinkError, LinkErrorKind};
+use crate::model::inventory::Become;
+
+/// How long a listing or a stream may stand still.
+const STILL: Duration = Duration::from_secs(60);
+/// How long one file may take to be hashed.
+const HASHING: Duration = Duration::from_secs(900);
+/// The most bytes of a list.
+const LONGEST: usize = 1 << 30;
+/// Pieces of a stream on their way to its reader.
+const PIECES: usize = 16;
+/// Bytes of names sent at once.
+const SENT: usize = 32 << 10;
+
+/// Something below a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// `f` a file, `d` a folder, `l` a symbolic link, or another letter of `find`.
+    pub kind: char,
+    /// Bytes.
+    pub size: u64,
+    /// Permissions.
+    pub mode: u32,
+    /// Unix ns.
+    pub mtime_ns: i64,
+    /// Inode.
+    pub inode: u64,
+    /// Its path below the folder, as it is.
+    pub name: Vec<u8>,
+}
+
+/// A host whose files are read.
+pub struct Source {
+    link: Arc<Link>,
+    r#become: Become,
+}
+
+impl Source {
+    /// Over a connection for bulk ([`super::Links::bulk`]).
+    pub fn new(link: Arc<Link>, r#become: Become) -> Self {
+        Self { link, r#become }
+    }
+
+    /// What is below these folders, without crossing into other file systems; nothing for a folder that isn't there.
+    pub async fn list(&self, folders: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
+        let mut script = open_script(&self.link, self.r#become, scripts::LIST, folders).await?;
+        let mut text = Vec::new();
+        while let Some(bytes) = self.next(&mut script, STILL).await? {
+            text.extend_from_slice(&bytes);
+            if text.len() > LONGEST {
+                return Err(self.error("more files than can be listed"));
+            }
+        }
+        lists(&text).ok_or_else(|| self.error("its list of files can't be read"))
+    }
+
+    /// The SHA-256 of files below `folder`, lower-case hex, in the order of `names`; `tell` hears how many are done.
+    pub async fn hash(
+        &self,
+        folder: &str,
+        names: &[String],
+        mut tell: impl FnMut(usize),
+    ) -> Result<Vec<String>, LinkError> {
+        let mut script = open_script(&self.link, self.r#become, scripts::HASH, &[folder]).await?;
+        let feeding = feed(&script, names);
+        let (mut hashes, mut rest) = (Vec::with_capacity(names.len()), Vec::new());
+        while let Some(bytes) = self.next(&mut script, HASHING).await? {
+            rest.extend_from_slice(&bytes);
+            while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=at).collect();
+                hashes.push(String::from_utf8_lossy(line.get(..64).unwrap_or_default()).into_owned());
+            }
+            tell(hashes.len());
+        }
+        feeding.abort();
+        let whole = |hash: &String| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if hashes.len() == names.len() && hashes.iter().all(whole) {
+            Ok(hashes)
+        } else {
+            Err(self.error("it did not hash every file"))
+        }
+    }
+
+    /// A tar archive of files below `folder`, which is called `root` in it. What it is read from blocks: for a thread of
+    /// its own.
+    pub async fn pack(&self, root: &str, folder: &str, names: &[String]) -> Result<Packed, LinkError> {
+        let mut script = open_script(&self.link, self.r#become, scripts::PACK, &[root, folder]).await?;
+        let feeding = feed(&script, names);
+        let (pieces, receiver) = mpsc::channel(PIECES);
+        let host = self.link.name().to_owned();
+        tokio::spawn(async move {
+            loop {
+                let next = match timeout(STILL, script.bytes()).await {
+                    Ok(next) => next,
+                    Err(_) => Err(stands_still(&host, STILL)),
+                };
+                let (piece, last) = match next {
+                    Ok(Some(bytes)) => (Ok(bytes), false),
+                    Ok(None) => break,
+                    Err(error) => (Err(error.message), true),
+                };
+                if pieces.send(piece).await.is_err() || last {
+                    break;
+                }
+            }
+            feeding.abort();
+        });
+        Ok(Packed { receiver, piece: Vec::new(), at: 0 })
+    }
+
+    /// Removes the clone that run `run` has made of the databases in `db_dir`.
+    pub async fn unseal(&self, run: &str, db_dir: &str) -> Result<(), LinkError> {
+        let args = [run, db_dir];
+        super::shell::run_script(&self.link, self.r#become, scripts::UNSEAL, &args, HASHING).await.map(drop)
+    }
+
+    async fn next(&self, script: &mut Script, bound: Duration) -> Result<Option<Vec<u8>>, LinkError> {
+        timeout(bound, script.bytes()).await.unwrap_or_else(|_| Err(stands_still(self.link.name(), bound)))
+    }
+
+    fn error(&self, what: &str) -> LinkError {
+        LinkError::new(LinkErrorKind::Failed, format!("{}: {what}", self.link.name()))
+    }
+}
+
+fn stands_still(host: &str, bound: Duration) -> LinkError {
+    LinkError::new(LinkErrorKind::Overdue, format!("{host}: nothing came for {} s", bound.as_secs()))
+}
+
+/// Sends names, each ended by a NUL, and then the end of the input.
+fn feed(script: &Script, names: &[String]) -> JoinHandle<()> {
+    let input = script.input();
+    let text: Vec<u8> = names.iter().flat_map(|name| name.bytes().chain([0])).collect();
+    tokio::spawn(async move {
+        let text = Bytes::from(text);
+        for start in (0..text.len()).step_by(SENT) {
+            if input.write(text.slice(start..text.len().min(start + SENT))).await.is_err() {
+                return;
+            }
+        }
+        let _ = input.eof().await;
+    })
+}
+
+/// A tar archive on its way. Reading blocks.
+pub struct Packed {
+    receiver: mpsc::Receiver<Result<Vec<u8>, String>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Packed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            match self.receiver.blocking_recv() {
+                Some(Ok(piece)) => (self.piece, self.at) = (piece, 0),
+                Some(Err(reason)) => return Err(io::Error::other(reason)),
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.piece.len() - self.at);
+        buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// Records of six fields, each ended by a NUL; an empty record ends a list.
+fn lists(text: &[u8]) -> Option<Vec<Vec<Found>>> {
+    let text = text.strip_suffix(b"\0")?;
+    let fields: Vec<&[u8]> = text.split(|byte| *byte == 0).collect();
+    let (mut all, mut list) = (Vec::new(), Vec::new());
+    for record in fields.chunks(6) {
+        let [kind, size, mode, mtime, inode, name] = record else { return None };
+        if kind.is_empty() {
+            all.push(std::mem::take(&mut list));
+            continue;
+        }
+        let text = |field: &&[u8]| std::str::from_utf8(field).ok().map(ToOwned::to_owned);
+        list.push(Found {
+            kind: char::from(*kind.first()?),
+            size: text(size)?.parse().ok()?,
+            mode: u32::from_str_radix(&text(mode)?, 8).ok()?,
+            mtime_ns: nanoseconds(&text(mtime)?)?,
+            inode: text(inode)?.parse().ok()?,
+            name: name.to_vec(),
+        });
+    }
+    list.is_empty().then_some(all)
+}
+
+/// `1732604400.1234567890` as ns.
+fn nanoseconds(text: &str) -> Option<i64> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = seconds.parse().ok()?;
+    let fraction: i64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_with_whatever_a_name_holds() {
+        let text = b"f\x0012\x00644\x001732604400.1234567890\x0077\x00a b/\xff\nc\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let found = Found {
+            kind: 'f',
+            size: 12,
+            mode: 0o644,
+            mtime_ns: 1_732_604_400_123_456_789,
+            inode: 77,
+            name: b"a b/\xff\nc".to_vec(),
+        };
+        assert_eq!(lists(text), Some(vec![vec![found], Vec::new()]));
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_is_none() {
+        assert_eq!(lists(b"f\x0012\x00644\x001.0\x0077\x00a\0"), None);
+        assert_eq!(lists(b"f\x0012\x00644\0"), None);
+        assert_eq!(lists(b""), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! Backups of a real chain's nodes: the chain goes on, nothing secret is kept, and what is kept can be read without fleet.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::controller::{CHAIN, Controller};
+use crate::lab::{Host, Lab, Node};
+use crate::process::{Said, run, until};
+
+const BACKUP: [&str; 2] = ["backup", "--yes"];
+
+impl Controller {
+    fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    fn backup(&self, options: &[&str]) -> Said {
+        let store = self.store();
+        self.fleet(&[&BACKUP[..], &["--store", store.to_str().unwrap()], options].concat())
+    }
+
+    /// The manifests of its store, oldest first.
+    fn manifests(&self) -> Vec<Value> {
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(self.store().join("manifests")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+        paths.sort();
+        paths.iter().map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
+    }
+}
+
+/// A command of the controller's own machine, in its store.
+fn in_store(fleet: &Controller, script: &str) -> Said {
+    let mut command = Command::new("bash");
+    command.args(["-euo", "pipefail", "-c", script]).current_dir(fleet.store());
+    run(command, 60).exits(0)
+}
+
+/// Clones that are left beside a node's databases.
+fn clones(node: &Node) -> Vec<PathBuf> {
+    let entries = fs::read_dir(node.signer_file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".fleet-")).collect()
+}
+
+fn paths(manifest: &Value) -> Vec<&str> {
+    manifest["files"].as_array().unwrap().iter().map(|file| file[0].as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_node_is_backed_up_one_after_the_other_and_the_chain_goes_on() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let before = lab.units(&[]);
+    let tip = lab.tip();
+    fleet.backup(&[CHAIN, "--profile", "config,data"]).exits(0).says("18 snapshots");
+    lab.assert_started_anew(&of_main(&lab, before));
+    // Nobody was away for longer than a few blocks, and blocks came all the while.
+    lab.wait_until_all_sign_again();
+    assert!(lab.tip() > tip + 9, "{} to {}", tip, lab.tip());
+    assert_eq!(lab.locked(), [""; 0]);
+    let manifests = fleet.manifests();
+    assert_eq!(manifests.len(), 18);
+    for manifest in &manifests {
+        let secret = ["priv_validator", "node_key", "cs.wal", "/LOCK"];
+        let found: Vec<&str> =
+            paths(manifest).into_iter().filter(|path| secret.iter().any(|word| path.contains(word))).collect();
+        assert_eq!(found, [""; 0], "{}", manifest["id"]);
+        if manifest["profile"] == "data" {
+            assert!(manifest["node"]["height"].as_u64().unwrap() >= tip, "{}", manifest["node"]);
+            assert!(manifest["down_ms"].as_u64().unwrap() < 10_000, "{}", manifest["down_ms"]);
+            assert!(paths(manifest).iter().any(|path| path.starts_with("data/blockstore.db/")));
+        }
+    }
+    for node in lab.nodes() {
+        assert_eq!(clones(&node), [""; 0].map(PathBuf::from), "{}", node.host.name);
+    }
+    in_store(&fleet, "for list in manifests/*.sha256; do sha256sum --quiet -c $list; done");
+    let unpacked = fleet.path("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let unpack = format!("for one in segments/*/*; do zstd -dc $one | tar x -C {}; done", unpacked.display());
+    in_store(&fleet, &unpack);
+    assert!(unpacked.join("config/config.toml").exists() && unpacked.join("data/state.db/CURRENT").exists());
+}
+
+/// The main chain's units alone.
+fn of_main(lab: &Lab, mut units: std::collections::BTreeMap<String, crate::lab::Unit>) -> std::collections::BTreeMap<String, crate::lab::Unit> {
+    let main: Vec<String> = lab.nodes().iter().map(|node| format!("{} {}", node.host.name, node.unit)).collect();
+    units.retain(|name, _| main.contains(name));
+    units
+}
+
+#[test]
+fn the_second_backup_brings_what_has_changed_and_a_validator_is_stopped_only_when_it_is_named() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let validators = lab.units(&["val-1", "val-7"]);
+    fleet.backup(&["--profile", "data"]).exits(0).says("2 snapshots");
+    fleet.backup(&["sentry-1", "--profile", "data"]).exits(0).says("1 snapshot");
+    assert_eq!(lab.units(&["val-1", "val-7"]), validators, "a validator was stopped");
+    let manifests = fleet.manifests();
+    let of_sentry: Vec<&Value> = manifests.iter().filter(|one| one["host"] == "sentry-1").collect();
+    assert_eq!(of_sentry[1]["parent"], of_sentry[0]["id"]);
+    assert!(of_sentry[1]["node"]["height"].as_u64() > of_sentry[0]["node"]["height"].as_u64());
+    let kept = |event: &Value| (event["event"] == "kept").then(|| event["kept"]["came"].as_u64().unwrap());
+    let came: Vec<u64> = fleet.events().iter().filter_map(kept).collect();
+    assert_eq!(came.len(), 3);
+}
+
+#[test]
+fn a_validator_without_which_there_is_no_quorum_is_not_stopped() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    lab.node("val-2").stop();
+    until(30, "blocks without val-2", || {
+        let tip = lab.tip();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        (lab.tip() > tip).then_some(())
+    });
+    let before = lab.units(&["val-1", "val-3", "sentry-1"]);
+    fleet.backup(&["val-1", "--profile", "data"]).exits(3).says("quorum");
+    assert_eq!(lab.units(&["val-1", "val-3", "sentry-1"]), before);
+    assert!(!fleet.store().exists(), "a refused backup makes no store");
+    // Its config can be had without a stop.
+    fleet.backup(&["val-1", "--profile", "config"]).exits(0).says("1 snapshot");
+    assert_eq!(lab.units(&["val-1", "val-3", "sentry-1"]), before);
+    assert_eq!(lab.locked(), [""; 0]);
+}
+
+/// So many files that linking them takes a while.
+fn fill_with_tables(host: &Host, data: &str) {
+    let script = format!(
+        "mkdir -p {data}/many.db && cd {data}/many.db && seq -f %06g.ldb 1 60000 | xargs touch && chown -R --reference={data} ."
+    );
+    host.inside(&["sh", "-c", &script]);
+}
+
+fn data_folder(node: &Node) -> String {
+    let data = node.signer_file.parent().unwrap();
+    let inside = data.strip_prefix(&node.host.root).unwrap();
+    Path::new("/").join(inside).display().to_string()
+}
+
+fn is_sealing(fleet: &Controller, node: &Node) {
+    fleet.wait_for_event("the seal", |event| event["event"] == "step_started");
+    until(30, "the node stands still", || (node.unit_state().state == "inactive").then_some(()));
+}
+
+#[test]
+fn a_host_starts_its_node_again_when_fleet_is_killed_and_the_run_is_resumed() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let node = lab.node("val-3");
+    fill_with_tables(&node.host, &data_folder(&node));
+    let store = fleet.store();
+    let running = fleet.start(&["backup", "val-3", "--yes", "-p", "data", "--store", store.to_str().unwrap()]);
+    is_sealing(&fleet, &node);
+    running.kill();
+    until(60, "its node runs again", || (node.unit_state().state == "active").then_some(()));
+    lab.wait_until_all_sign_again();
+    let before = node.unit_state();
+    fleet.fleet(&["resume", "--yes"]).exits(0).says("1 snapshot");
+    assert_eq!(node.unit_state(), before, "it was stopped a second time");
+    assert_eq!(paths(&fleet.manifests()[0]).iter().filter(|path| path.starts_with("data/many.db/")).count(), 60_000);
+    assert_eq!(clones(&node), [""; 0].map(PathBuf::from));
+    assert_eq!(lab.locked(), [""; 0]);
+}
+
+#[test]
+fn a_host_starts_its_node_again_when_the_sealing_itself_is_killed() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let node = lab.node("val-3");
+    fill_with_tables(&node.host, &data_folder(&node));
+    let store = fleet.store();
+    let running = fleet.start(&["backup", "val-3", "--yes", "-p", "data", "--store", store.to_str().unwrap()]);
+    is_sealing(&fleet, &node);
+    // The script and what it runs; not its guard, which systemd keeps.
+    node.host.inside(&["sh", "-c", "pkill -9 -f '^/bin/sh -s'; pkill -9 -x 'cp|xargs|find'; true"]);
+    until(60, "its node runs again", || (node.unit_state().state == "active").then_some(()));
+    running.end(150).exits(4);
+    lab.wait_until_all_sign_again();
+    assert!(!store.join("manifests").exists() || fleet.manifests().is_empty(), "half a clone was kept");
+}
