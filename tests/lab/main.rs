@@ -18,4 +18,5 @@ mod process;
 mod refusals;
 mod restarts;
 mod several;
+mod simd;
 mod wal;
