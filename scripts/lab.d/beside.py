@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 MODES = {"config.yaml": 0o600, "grafana.ini": 0o640}
 
 
-def write(tree, host, layer):
+def write(tree, host, layer, scratch):
     given = HERE / "hosts" / host["name"]
     if host["unit"] or not given.exists():
         return
@@ -20,20 +20,21 @@ def write(tree, host, layer):
     for name, mode in MODES.items():
         for found in tree.rglob(name):
             found.chmod(mode)
-    MAKERS[host["role"]](tree, layer)
+    MAKERS[host["role"]](tree, layer, scratch)
 
 
-def provider(tree, layer):
+def provider(tree, layer, scratch):
     daemon = tree / "home/provider/.provider-daemon"
     (daemon / "state").mkdir()
-    sdk.add_key(layer / "usr/local/bin/simd", daemon, "provider")
+    sdk.add_key(layer / "usr/local/bin/simd", scratch / "provider", "provider")
+    shutil.copytree(scratch / "provider/keyring-test", daemon / "keyring-test")
     daemon.chmod(0o700)
     own(tree / "home/provider", "provider")
     enable(tree, "provider-daemon.service")
     enable(tree, "postgresql@15-main.service", "/lib/systemd/system/postgresql@.service")
 
 
-def monitoring(tree, _):
+def monitoring(tree, *_):
     """A block and a WAL as Prometheus lays them out, and a Grafana database that SQLite can check."""
     metrics = tree / "var/lib/prometheus/metrics2"
     block = metrics / "01HZ0000000000000000000000"

@@ -10,9 +10,10 @@ OWNERS = {"virtengine": (990, 990), "other": (991, 991), "provider": (992, 992),
           "grafana": (994, 994), "ops": (1000, 1000)}
 
 
-def run(*command):
-    """Runs a command; its output is shown only when it fails."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def run(*command, environment=None):
+    """Runs a command and returns its output, which is shown when it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, **(environment or {})})
     if done.returncode:
         sys.exit(f"lab: {' '.join(map(str, command))}: {done.stderr or done.stdout}")
     return done.stdout

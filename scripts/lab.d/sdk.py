@@ -31,13 +31,18 @@ def make_homes(binary, place, nodes):
     return genesis
 
 
+def simd(binary, home, *words):
+    """Runs a command of the binary; what it leaves beside its home stays there too."""
+    return run(binary, *words, "--home", home, environment={"HOME": str(home), "TMPDIR": str(home.parent)})
+
+
 def init(binary, home, node):
-    run(binary, "init", node["name"], "--chain-id", node["chain_id"], "--default-denom", DENOM, "--home", home)
+    simd(binary, home, "init", node["name"], "--chain-id", node["chain_id"], "--default-denom", DENOM)
 
 
 def add_key(binary, home, name="operator"):
     """A key in a keyring below `home`; its account's address."""
-    made = run(binary, "keys", "add", name, "--keyring-backend", "test", "--home", home, "--output", "json")
+    made = simd(binary, home, "keys", "add", name, "--keyring-backend", "test", "--output", "json")
     return json.loads(made)["address"]
 
 
@@ -55,8 +60,8 @@ def fund(state, addresses, voters):
 def stake(binary, home, node):
     """The transaction that makes a validator."""
     made = home / "gentx.json"
-    run(binary, "genesis", "gentx", "operator", f"{node['power'] * POWER}{DENOM}", "--moniker", node["name"],
-        "--chain-id", node["chain_id"], "--keyring-backend", "test", "--home", home, "--output-document", made)
+    simd(binary, home, "genesis", "gentx", "operator", f"{node['power'] * POWER}{DENOM}", "--moniker", node["name"],
+         "--chain-id", node["chain_id"], "--keyring-backend", "test", "--output-document", made)
     return json.loads(made.read_text())
 
 

@@ -184,7 +184,7 @@ def main(state, layer):
                 make_nodes(layer, scratch / "other", [service])
                 write_home(tree, service, [service])
                 write_unit(tree, service)
-            beside.write(tree, host, layer)
+            beside.write(tree, host, layer, scratch)
     write(state / "known_hosts", known)
     (state / "layout.new").write_text(json.dumps(layout, indent=1))
     os.replace(state / "layout.new", state / "layout.json")
