@@ -149,7 +149,7 @@ build_simd() {
 	say "building simd $SIMD_VERSION"
 	began=$(seconds)
 	(cd "$LAB_D/simd" && CGO_ENABLED=0 GOTOOLCHAIN=auto "$go" build -mod=readonly -buildvcs=false -trimpath \
-		-ldflags "-s -w -X $sdk.Name=simd -X $sdk.AppName=simd -X $sdk.Version=$SIMD_VERSION" -o "$new/simd" .) \
+		-gcflags=all=-dwarf=false -ldflags "-s -w -X $sdk.Name=simd -X $sdk.AppName=simd -X $sdk.Version=$SIMD_VERSION" -o "$new/simd" .) \
 		2>"$LAB_CACHE/simd.log" || die "simd did not build: see $LAB_CACHE/simd.log"
 	chmod 755 "$new" "$new"/*
 	mv "$new" "$dir"
