@@ -118,6 +118,12 @@ go_is_new() {
 	[ -n "${1#go}" ] && [ "$(printf '%s\n' "$GO_WANTED" "${1#go}" | sort -V | head -1)" = "$GO_WANTED" ]
 }
 
+# The same for all, so that they share what they have in common; without debug
+# information a build takes a fifth less.
+go_build() { # GO COMMAND [ARG...]
+	CGO_ENABLED=0 GOTOOLCHAIN=auto "$1" "$2" -buildvcs=false -trimpath -gcflags=all=-dwarf=false "${@:3}"
+}
+
 build_binaries() {
 	local dir go new
 	dir=$(bin_dir)
@@ -126,14 +132,12 @@ build_binaries() {
 	rm -rf "$LAB_CACHE"/bin.new.*
 	new=$(mktemp -d "$LAB_CACHE/bin.new.XXXXXX")
 	cp "$LAB_D/cosmovisor/go.mod" "$new/"
-	export CGO_ENABLED=0 GOTOOLCHAIN=auto
-	local flags=(-trimpath -ldflags '-s -w')
 	say "building cometbft $COMETBFT_VERSION"
-	GOBIN=$new "$go" install "${flags[@]}" "github.com/cometbft/cometbft/cmd/cometbft@$COMETBFT_VERSION" 2>"$LAB_CACHE/build.log" ||
+	GOBIN=$new go_build "$go" install -ldflags '-s -w' "github.com/cometbft/cometbft/cmd/cometbft@$COMETBFT_VERSION" 2>"$LAB_CACHE/build.log" ||
 		die "cometbft did not build: see $LAB_CACHE/build.log"
 	say "building cosmovisor $COSMOVISOR_VERSION"
-	(cd "$new" && "$go" build -mod=mod "${flags[@]}" -o cosmovisor cosmossdk.io/tools/cosmovisor/cmd/cosmovisor) 2>>"$LAB_CACHE/build.log" ||
-		die "cosmovisor did not build: see $LAB_CACHE/build.log"
+	(cd "$new" && go_build "$go" build -mod=mod -ldflags '-s -w' -o cosmovisor cosmossdk.io/tools/cosmovisor/cmd/cosmovisor) \
+		2>>"$LAB_CACHE/build.log" || die "cosmovisor did not build: see $LAB_CACHE/build.log"
 	rm -f "$new"/go.mod "$new"/go.sum
 	chmod 755 "$new" "$new"/*
 	mv "$new" "$dir"
@@ -148,9 +152,8 @@ build_simd() {
 	new=$(mktemp -d "$LAB_CACHE/simd.new.XXXXXX")
 	say "building simd $SIMD_VERSION"
 	began=$(seconds)
-	(cd "$LAB_D/simd" && CGO_ENABLED=0 GOTOOLCHAIN=auto "$go" build -mod=readonly -buildvcs=false -trimpath \
-		-gcflags=all=-dwarf=false -ldflags "-s -w -X $sdk.Name=simd -X $sdk.AppName=simd -X $sdk.Version=$SIMD_VERSION" -o "$new/simd" .) \
-		2>"$LAB_CACHE/simd.log" || die "simd did not build: see $LAB_CACHE/simd.log"
+	(cd "$LAB_D/simd" && go_build "$go" build -mod=readonly -o "$new/simd" \
+		-ldflags "-s -w -X $sdk.Name=simd -X $sdk.AppName=simd -X $sdk.Version=$SIMD_VERSION" .) 2>"$LAB_CACHE/simd.log" || die "simd did not build: see $LAB_CACHE/simd.log"
 	chmod 755 "$new" "$new"/*
 	mv "$new" "$dir"
 	say "$(since "$began") s  simd built"

@@ -11,6 +11,10 @@ import (
 )
 
 func main() {
+	// Every command makes the default home when there is none; cosmovisor's environment names the node's.
+	if home := os.Getenv("DAEMON_HOME"); home != "" {
+		simapp.DefaultNodeHome = home
+	}
 	if err := svrcmd.Execute(cmd.NewRootCmd(), "", simapp.DefaultNodeHome); err != nil {
 		// The root command keeps silent about errors.
 		fmt.Fprintln(os.Stderr, err)
