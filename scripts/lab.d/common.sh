@@ -33,12 +33,13 @@ STATE_ROOT_LOCKS=$LAB_STATE_ROOT/.locks
 # The table layout.py wrote: one line a host, fields in this order.
 load_hosts() {
 	HOSTS=()
-	declare -gA ADDRESS PORT NETNS VETH UNIT HOME_DIR RPC FAILING NODE_USER SERVICES
-	local h address port netns veth unit home rpc failing user services
-	while IFS=$'\t' read -r h address port netns veth unit home rpc failing user services; do
+	declare -gA ADDRESS PORT NETNS VETH UNIT HOME_DIR RPC FAILING NODE_USER BELOW SERVICES FOLDERS
+	local h address port netns veth unit home rpc failing user below services folders
+	while IFS=$'\t' read -r h address port netns veth unit home rpc failing user below services folders; do
 		HOSTS+=("$h")
 		ADDRESS[$h]=$address PORT[$h]=$port NETNS[$h]=$netns VETH[$h]=$veth UNIT[$h]=$unit
-		HOME_DIR[$h]=$home RPC[$h]=$rpc FAILING[$h]=$failing NODE_USER[$h]=$user SERVICES[$h]=$services
+		HOME_DIR[$h]=$home RPC[$h]=$rpc FAILING[$h]=$failing NODE_USER[$h]=$user
+		BELOW[$h]=$below SERVICES[$h]=$services FOLDERS[$h]=$folders
 	done <"$STATE/hosts.tsv"
 	NET=$(<"$STATE/subnet")
 	BRIDGE=flb${NET##*.}
@@ -52,11 +53,13 @@ need_hosts() {
 
 has_node() { [ "${UNIT[$1]}" != - ]; }
 
+# The copy of the binary that cosmovisor starts, or nothing.
+binary_of() { [ "${BELOW[$1]}" = - ] || printf '%s/cosmovisor/genesis/bin/%s' "${HOME_DIR[$1]}" "${BELOW[$1]}"; }
+
 # Units of a host, and "unit home user" lines for all its services.
 units_of() { services_of "$1" | cut -d' ' -f1; }
 services_of() {
-	has_node "$1" || return 0
-	printf '%s %s %s\n' "${UNIT[$1]}" "${HOME_DIR[$1]}" "${NODE_USER[$1]}"
+	! has_node "$1" || printf '%s %s %s\n' "${UNIT[$1]}" "${HOME_DIR[$1]}" "${NODE_USER[$1]}"
 	[ "${SERVICES[$1]}" = - ] || tr ';' '\n' <<<"${SERVICES[$1]}" | tr ',' ' '
 }
 

@@ -47,9 +47,30 @@ mount_root() {
 	if [ ! -e "$dir/seeded" ]; then
 		rm -rf "$dir/upper"
 		cp -a "$STATE/seed/$1" "$dir/upper"
+		place_binary "$1" "$dir/upper"
 		touch "$dir/seeded"
 	fi
 	mount -t overlay "lab-$NAME-$1" -o "lowerdir=$ROOT_LAYER:$ROOT_BASE,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
+}
+
+# Large beside all else that is a host's own, so it is in no seed.
+ASIDE=/var/tmp/binary
+place_binary() { # HOST TREE
+	local place source
+	place=$(binary_of "$1")
+	[ -n "$place" ] || return 0
+	source=$2$ASIDE
+	if [ -e "$source" ]; then mv "$source" "$2$place"; else cp "$ROOT_LAYER/usr/local/bin/${place##*/}" "$2$place"; fi
+	chmod 755 "$2$place"
+	chown --reference="$2${place%/*}" "$2$place"
+}
+# Where it is whole it survives a reset: to copy it would take longer than all the rest.
+put_binary_aside() { # HOST TREE
+	local place
+	place=$(binary_of "$1")
+	rm -rf "$2$ASIDE"
+	[ -z "$place" ] || [ -L "$2$place" ] || ! cmp -s "$2$place" "$ROOT_LAYER/usr/local/bin/${place##*/}" ||
+		mv "$2$place" "$2$ASIDE"
 }
 
 start_host() {

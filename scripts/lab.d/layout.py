@@ -1,6 +1,6 @@
 """The shape of a lab: which hosts, where, running what.
 
-plan       writes layout.json and hosts.tsv (what the shell reads)
+plan       writes layout.new, and hosts.tsv and chain (what the shell reads)
 hosts      writes hosts.json (what tests read), with the live leader pids
 inventory  prints a fleet inventory
 """
@@ -15,6 +15,7 @@ CHAIN = "virtengine-1"
 OTHER_CHAIN = "other-1"
 PLAIN = {
     "port": 22, "unit": "virtengined.service", "home": "/var/lib/virtengine", "user": "virtengine",
+    "binary": "virtengined", "sdk": False,
     "rpc_port": 26657, "p2p_port": 26656, "shell": "/bin/bash", "cosmovisor": False,
     "data": "data", "wal": "data/cs.wal/wal",
     "key_file": "config/priv_validator_key.json", "state_file": "data/priv_validator_state.json",
@@ -25,9 +26,25 @@ ODD = {
     "data": "store", "wal": "store/wal/wal",
     "key_file": "signer/key.json", "state_file": "signer/state.json",
 }
+# An application of the Cosmos SDK, always below cosmovisor.
+SDK = {"binary": "simd", "sdk": True, "cosmovisor": True}
 OTHER = {
-    **PLAIN, "name": "other", "chain": "other", "chain_id": OTHER_CHAIN, "unit": "otherd.service",
+    **PLAIN, "name": "other", "chain": "other", "chain_id": OTHER_CHAIN, "unit": "otherd.service", "binary": "otherd",
     "home": "/var/lib/other", "user": "other", "rpc_port": 46657, "p2p_port": 46656, "power": 10,
+}
+# Without a node, beside an SDK chain: what they are made of is in hosts/NAME.
+PROVIDER = {
+    "name": "provider-1", "role": "provider", "folders": [],
+    "daemons": [
+        {"name": "daemon", "unit": "provider-daemon.service", "user": "provider",
+         "home": "/home/provider/.provider-daemon"},
+        {"name": "database", "unit": "postgresql@15-main.service", "user": "postgres",
+         "home": "/var/lib/postgresql/15/main"},
+    ],
+}
+MONITORING = {
+    "name": "mon", "role": "monitoring", "daemons": [],
+    "folders": ["/etc/prometheus", "/etc/alertmanager", "/etc/grafana", "/var/lib/prometheus", "/var/lib/grafana"],
 }
 ODD_HOST, SECOND_CHAIN_HOST = "val-4", "val-6"
 
@@ -49,6 +66,8 @@ def make_hosts(options, net):
         host.update(chain="virtengine", chain_id=CHAIN, services=[])
         if options["odd"] and host["name"] == ODD_HOST:
             host.update(ODD)
+        if options["chain"] == "simd":
+            host.update(SDK)
     names = [h["name"] for h in hosts]
     second = options["second_chain"]
     if second is None:
@@ -57,9 +76,12 @@ def make_hosts(options, net):
         if second not in names:
             fail(f"--second-chain: no host {second}")
         hosts[names.index(second)]["services"].append(dict(OTHER))
+    bare = {"port": 22, "shell": "/bin/bash", "unit": None, "services": []}
+    if options["chain"] == "simd":
+        hosts.append({**bare, **PROVIDER, "address": f"{net}.248"})
+        hosts.append({**bare, **MONITORING, "address": f"{net}.249"})
     if options["bastion"]:
-        hosts.append({"name": "bastion", "role": "bastion", "address": f"{net}.250", "port": 22,
-                      "shell": "/bin/bash", "unit": None, "services": []})
+        hosts.append({**bare, "name": "bastion", "role": "bastion", "address": f"{net}.250"})
     return hosts
 
 
@@ -70,6 +92,7 @@ def failing_path(node):
 
 def arguments(text):
     parser = argparse.ArgumentParser(prog="scripts/lab up", allow_abbrev=False)
+    parser.add_argument("--chain", choices=["cometbft", "simd"])
     parser.add_argument("--validators", type=int)
     parser.add_argument("--powers", type=lambda s: [int(p) for p in s.split(",")])
     parser.add_argument("--sentries", type=int)
@@ -80,7 +103,8 @@ def arguments(text):
 
 
 def full_options(given):
-    options = {"validators": None, "powers": None, "sentries": 2, "bastion": True, "odd": True, "second_chain": None}
+    options = {"chain": "cometbft", "validators": None, "powers": None, "sentries": 2, "bastion": True, "odd": True,
+               "second_chain": None}
     options.update({k: v for k, v in given.items() if v is not None})
     powers = [30, 20, 15, 12, 10, 8, 5]
     if options["powers"] is None:
@@ -98,7 +122,7 @@ def plan(state, name, net, text):
     given = arguments(text)
     path = state / "layout.json"
     if path.exists():
-        options = json.loads(path.read_text())["options"]
+        options = full_options(json.loads(path.read_text())["options"])
         wanted = {k: v for k, v in given.items() if v is not None}
         if wanted and full_options({**options, **wanted}) != options:
             fail(f"lab {name} has another layout; `down --name {name} --purge` makes room for a new one")
@@ -110,14 +134,22 @@ def plan(state, name, net, text):
         host.update(netns=f"{name}-{host['name']}", veth=f"flv{number}-{i}")
     layout = {"name": name, "net": net, "options": options, "hosts": hosts}
     (state / "layout.new").write_text(json.dumps(layout, indent=1))
-    rows = []
-    for h in hosts:
-        services = ";".join(f"{s['unit']},{s['home']},{s['user']}" for s in h["services"])
-        node = h["unit"] is not None
-        row = [h["name"], h["address"], h["port"], h["netns"], h["veth"]]
-        row += [h["unit"], h["home"], h["rpc_port"], failing_path(h), h["user"]] if node else ["-"] * 5
-        rows.append("\t".join(map(str, row + [services or "-"])))
-    (state / "hosts.tsv").write_text("\n".join(rows) + "\n")
+    (state / "chain").write_text(options["chain"])
+    (state / "hosts.tsv").write_text("".join("\t".join(row(h)) + "\n" for h in hosts))
+
+
+def row(host):
+    """The fields of load_hosts."""
+    fields = [host["name"], host["address"], host["port"], host["netns"], host["veth"]]
+    if host["unit"]:
+        below = host["binary"] if host["cosmovisor"] else "-"
+        fields += [host["unit"], host["home"], host["rpc_port"], failing_path(host), host["user"], below]
+    else:
+        fields += ["-"] * 6
+    services = host["services"] + host.get("daemons", [])
+    fields.append(";".join(f"{s['unit']},{s['home']},{s['user']}" for s in services) or "-")
+    fields.append(" ".join(host.get("folders", [])) or "-")
+    return map(str, fields)
 
 
 def node_facts(node):
@@ -140,6 +172,7 @@ def write_hosts(state):
         if h["unit"]:
             facts.update(node_facts(h), cosmovisor=h["cosmovisor"])
         facts["services"] = [{"name": s["name"], **node_facts(s)} for s in h["services"]]
+        facts["daemons"] = h.get("daemons", [])
         hosts.append(facts)
     new = state / "hosts.json.new"
     new.write_text(json.dumps({"name": layout["name"], "subnet": layout["net"] + ".0/24",
@@ -174,8 +207,9 @@ def render(state, layout, chosen, via_bastion):
              'become = "sudo"', 'connect_timeout = "5s"']
     if via_bastion:
         lines.append('jump = "bastion"')
+    binary = SDK["binary"] if layout["options"].get("chain") == "simd" else PLAIN["binary"]
     lines += ["", "[chains.virtengine]", f"chain_id = {quoted(CHAIN)}", f"unit = {quoted(PLAIN['unit'])}",
-              f"home = {quoted(PLAIN['home'])}", 'binary = "virtengined"', 'block_time = "1s"', 'halt_after = "10s"']
+              f"home = {quoted(PLAIN['home'])}", f"binary = {quoted(binary)}", 'block_time = "1s"', 'halt_after = "10s"']
     if any(h["services"] for h in chosen):
         lines += ["", "[chains.other]", f"chain_id = {quoted(OTHER_CHAIN)}", f"unit = {quoted(OTHER['unit'])}",
                   f"home = {quoted(OTHER['home'])}"]
@@ -183,16 +217,16 @@ def render(state, layout, chosen, via_bastion):
     for h in chosen:
         port = "" if h["port"] == 22 else f":{h['port']}"
         lines += ["", f"[hosts.{h['name']}]", f"address = {quoted(h['address'] + port)}", f"role = {quoted(h['role'])}"]
-        if h["role"] == "bastion":
-            lines += ['ssh = { jump = "none" }'] if via_bastion else []
-            continue
-        lines.append('chain = "virtengine"')
-        if h["role"] == "validator" and sentries:
-            lines.append(f"sentries = [{', '.join(map(quoted, sentries))}]")
-        lines += [f"{key} = {quoted(h[key])}" for key in ("unit", "home") if h[key] != PLAIN[key]]
-        for s in h["services"]:
+        if h["role"] == "bastion" and via_bastion:
+            lines.append('ssh = { jump = "none" }')
+        if h["unit"]:
+            lines.append('chain = "virtengine"')
+            if h["role"] == "validator" and sentries:
+                lines.append(f"sentries = [{', '.join(map(quoted, sentries))}]")
+            lines += [f"{key} = {quoted(h[key])}" for key in ("unit", "home") if h[key] != PLAIN[key]]
+        for s in h["services"] + h.get("daemons", []):
             lines += ["", f"[[hosts.{h['name']}.services]]"]
-            lines += [f"{key} = {quoted(s[key])}" for key in ("name", "chain", "unit", "home")]
+            lines += [f"{key} = {quoted(s[key])}" for key in ("name", "chain", "unit", "home") if key in s]
     return "\n".join(lines)
 
 

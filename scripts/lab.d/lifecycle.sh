@@ -3,7 +3,8 @@
 
 lab_up() {
 	local began missing=() h
-	lab_install
+	CHAIN=$(chain_meant "$@")
+	install_for "$CHAIN"
 	began=$(seconds)
 	mkdir -p "$LAB_STATE_ROOT"
 	lock_lab
@@ -30,6 +31,19 @@ lab_up() {
 	say "$(since "$began") s  new block"
 }
 
+# The chain of the lab that is there, or else the one asked for; the layout tells what is wrong with it.
+chain_meant() {
+	if exists; then cat "$STATE/chain"; return; fi
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--chain=simd) echo simd; return ;;
+		--chain) [ "${2:-}" != simd ] || { echo simd; return; } ;;
+		esac
+		shift
+	done
+	echo cometbft
+}
+
 # A state folder without a layout was not finished: it is made again.
 forget_half_made() { rm -rf "${STATE:?}"; }
 
@@ -44,16 +58,17 @@ claim_subnet() {
 }
 
 make_lab() {
-	printf '%s\n%s\n' "$(layer_dir)" "$(base_dir)" >"$STATE/root"
-	"$PYTHON" "$LAB_D/seed.py" "$STATE" "$(bin_dir)/cometbft" "$(layer_dir)"
+	printf '%s\n%s\n' "$(layer_dir "$CHAIN")" "$(base_dir)" >"$STATE/root"
+	"$PYTHON" -B "$LAB_D/seed.py" "$STATE" "$(layer_dir "$CHAIN")"
 }
 
 # A lab stays on the root it was made with, as long as that is in the cache.
 use_root() {
+	CHAIN=$(<"$STATE/chain")
 	{ read -r ROOT_LAYER && read -r ROOT_BASE; } <"$STATE/root"
 	[[ -d $ROOT_LAYER && -d $ROOT_BASE ]] ||
 		die "the root this lab was made with is gone from the cache: down --name $NAME --purge, then up"
-	[ "$ROOT_LAYER" = "$(layer_dir)" ] || warn "made with an older root; down --purge and up renews it"
+	[ "$ROOT_LAYER" = "$(layer_dir "$CHAIN")" ] || warn "made with an older root; down --purge and up renews it"
 }
 
 # The node whose blocks count as the chain's.

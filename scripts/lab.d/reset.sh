@@ -62,26 +62,34 @@ restore_units() {
 			rm -f "${place:?}/$unit"
 			echo "$unit"
 		done
-		cmp -s "$root/etc/systemd/system/$unit" "$seed/$unit" || {
-			cp -a --remove-destination "$seed/$unit" "$root/etc/systemd/system/$unit"
+		place=$root/etc/systemd/system/$unit
+		if [ ! -e "$seed/$unit" ]; then
+			# It is a package's, which is elsewhere: what is here masks it.
+			[ ! -L "$place" ] || { rm "$place"; echo "$unit"; }
+		elif ! cmp -s "$place" "$seed/$unit"; then
+			cp -a --remove-destination "$seed/$unit" "$place"
 			echo "$unit"
-		}
+		fi
 	done < <(services_of "$h")
 }
 
 # The overlay's upper part tells what was ever written; it is small to search.
 wipe_files() {
-	local h=$1 root=$2 home found
+	local h=$1 root=$2 home found folders
 	while IFS= read -r -d '' found; do
 		rm -rf "${root:?}/$found"
 	done < <(cd "$(host_dir "$h")/upper" && find . -name '*.fleet-*' -prune -print0)
 	rm -rf "$root"/var/lib/fleet "$root"/var/lib/fleet-*
-	while read -r _ home _; do
+	put_binary_aside "$h" "$root"
+	read -ra folders <<<"${FOLDERS[$h]#-} $(services_of "$h" | cut -d' ' -f2 | tr '\n' ' ')"
+	for home in "${folders[@]}"; do
 		rm -rf "${root:?}$home"
-	done < <(services_of "$h")
+		[ ! -e "$ROOT_LAYER$home" ] || cp -a "$ROOT_LAYER$home" "$root$home"
+	done
 	rm -rf "$root/home/ops"
 	cp -a "$ROOT_LAYER/etc/sudoers.d/ops" "$root/etc/sudoers.d/ops"
 	cp -a --remove-destination "$STATE/seed/$h/." "$root/"
+	place_binary "$h" "$root"
 }
 
 reset_start() {

@@ -1,6 +1,6 @@
 """Writes what makes each host itself: one small tree a host, laid over the root.
 
-usage: seed.py STATE COMETBFT LAYER
+usage: seed.py STATE LAYER
 
 The trees hold host keys, accounts' files, units and the node's home at genesis.
 A reset copies them again. Last, layout.new becomes layout.json: the lab is whole.
@@ -12,12 +12,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-OWNERS = {"virtengine": (990, 990), "other": (991, 991), "ops": (1000, 1000)}
+import beside
+import sdk
+from files import enable, own, run, set_keys, write
+
 BANNER = """\
 # A shell that talks: whatever runs over SSH gets this on its standard output.
 echo "*** Welcome to $hostname ***"
@@ -26,46 +28,22 @@ set -gx EDITOR nano
 """
 
 
-def run(*command):
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def write(path, text, mode=0o644):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-
-
-def own(path, owner):
-    for found in [path, *path.rglob("*")]:
-        os.chown(found, *OWNERS[owner], follow_symlinks=False)
-
-
-def set_keys(text, values):
-    """Sets keys of a config.toml, named `section.key` or `key` above all sections."""
-    section, lines, left = "", [], dict(values)
-    for line in text.splitlines():
-        if match := re.match(r"\[(\w+)\]$", line):
-            section = match[1] + "."
-        elif match := re.match(r"(\w+) = ", line):
-            name = section + match[1]
-            if name in left:
-                line = f"{match[1]} = {json.dumps(left.pop(name))}"
-        lines.append(line)
-    if left:
-        sys.exit(f"lab: config.toml has no {', '.join(left)}")
-    return "\n".join(lines) + "\n"
-
-
-def make_nodes(cometbft, place, nodes, chain_id):
-    """One genesis and the keys of every node, with the voting powers asked for."""
+def make_homes(binary, place, nodes):
+    """A home for each node, made by CometBFT; returns the genesis."""
     voters = sum(1 for n in nodes if n["power"])
-    run(cometbft, "testnet", "--v", str(voters), "--n", str(len(nodes) - voters), "--o", str(place),
+    run(binary, "testnet", "--v", str(voters), "--n", str(len(nodes) - voters), "--o", place,
         "--populate-persistent-peers=false")
     genesis = json.loads((place / "node0/config/genesis.json").read_text())
-    genesis["chain_id"] = chain_id
+    genesis["chain_id"] = nodes[0]["chain_id"]
     for validator, node in zip(genesis["validators"], nodes):
         validator["power"], validator["name"] = str(node["power"]), node.get("moniker", node["name"])
+    return genesis
+
+
+def make_nodes(layer, place, nodes):
+    """One genesis and the keys of every node, with the voting powers asked for."""
+    make = sdk.make_homes if nodes[0]["sdk"] else make_homes
+    genesis = make(layer / "usr/local/bin" / nodes[0]["binary"], place, nodes)
     for i, node in enumerate(nodes):
         made = place / f"node{i}"
         key = json.loads((made / "config/priv_validator_key.json").read_text())
@@ -90,6 +68,7 @@ def node_config(node, nodes):
         "priv_validator_key_file": node["key_file"],
         "priv_validator_state_file": node["state_file"],
         "consensus.wal_file": node["wal"],
+        "consensus.timeout_commit": "1s",
         "rpc.laddr": f"tcp://127.0.0.1:{node['rpc_port']}",
         "p2p.laddr": f"tcp://0.0.0.0:{node['p2p_port']}",
         "p2p.persistent_peers": ",".join(f"{n['node_id']}@{n['address']}:{n['p2p_port']}" for n in peers_of(node, nodes)),
@@ -103,7 +82,7 @@ def node_config(node, nodes):
     return values
 
 
-def write_home(tree, node, nodes, layer):
+def write_home(tree, node, nodes):
     home = tree / node["home"].lstrip("/")
     (home / "config").mkdir(parents=True)
     made = node.pop("made")
@@ -115,11 +94,12 @@ def write_home(tree, node, nodes, layer):
     (home / node["data"]).mkdir(exist_ok=True)
     text = (made / "config/config.toml").read_text()
     write(home / "config/config.toml", set_keys(text, node_config(node, nodes)))
+    if node["sdk"]:
+        sdk.add_to_home(home, node, made)
     if node["cosmovisor"]:
         (home / "data").mkdir(exist_ok=True)  # cosmovisor watches for data/upgrade-info.json
-        (home / "cosmovisor/genesis/bin").mkdir(parents=True)
+        (home / "cosmovisor/genesis/bin").mkdir(parents=True)  # filled on the host itself
         (home / "cosmovisor/upgrades").mkdir()
-        shutil.copy(layer / "usr/local/bin/virtengined", home / "cosmovisor/genesis/bin/virtengined")
         (home / "cosmovisor/current").symlink_to(f"{node['home']}/cosmovisor/genesis")
     for part in (home / "config", home / Path(node["key_file"]).parent, home / node["data"]):
         part.chmod(0o700)
@@ -127,22 +107,24 @@ def write_home(tree, node, nodes, layer):
     own(home, node["user"])
 
 
-def write_unit(tree, node, binary):
-    command, environment = f"/usr/local/bin/{binary}", ""
+def write_unit(tree, node):
+    command, environment = f"/usr/local/bin/{node['binary']} start", ""
     if node["cosmovisor"]:
-        command = "/usr/local/bin/cosmovisor run"
-        settings = {"DAEMON_NAME": binary, "DAEMON_HOME": node["home"], "DAEMON_ALLOW_DOWNLOAD_BINARIES": "false",
+        command = "/usr/local/bin/cosmovisor run start"
+        settings = {"DAEMON_NAME": node["binary"], "DAEMON_HOME": node["home"], "DAEMON_ALLOW_DOWNLOAD_BINARIES": "false",
                     "DAEMON_RESTART_AFTER_UPGRADE": "true", "UNSAFE_SKIP_BACKUP": "true"}
         environment = "".join(f"Environment={k}={v}\n" for k, v in settings.items())
-    units = tree / "etc/systemd/system"
-    write(units / node["unit"], f"""\
+    command += f" --home {node['home']}"
+    if not node["sdk"]:
+        command += " --proxy_app=persistent_kvstore"
+    write(tree / "etc/systemd/system" / node["unit"], f"""\
 [Unit]
-Description=CometBFT node of {node['chain_id']}
+Description=Node of {node['chain_id']}
 After=network.target
 
 [Service]
 User={node['user']}
-{environment}ExecStart={command} start --home {node['home']} --proxy_app=persistent_kvstore
+{environment}ExecStart={command}
 Restart=on-failure
 RestartSec=1
 LimitNOFILE=65536
@@ -150,9 +132,7 @@ LimitNOFILE=65536
 [Install]
 WantedBy=multi-user.target
 """)
-    wants = units / "multi-user.target.wants"
-    wants.mkdir(exist_ok=True)
-    (wants / node["unit"]).symlink_to(f"/etc/systemd/system/{node['unit']}")
+    enable(tree, node["unit"])
 
 
 def write_host(tree, host, layout, logins, layer):
@@ -182,28 +162,29 @@ def write_host(tree, host, layout, logins, layer):
     return "".join(lines)
 
 
-def main(state, cometbft, layer):
+def main(state, layer):
     layout = json.loads((state / "layout.new").read_text())
     logins = ""
     for name, phrase in (("id_ed25519", ""), ("id_encrypted", "fleet-lab")):
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-C", f"ops-{name}", "-f", str(state / name))
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-C", f"ops-{name}", "-f", state / name)
         logins += (state / f"{name}.pub").read_text()
     with tempfile.TemporaryDirectory(dir=state) as scratch:
         scratch = Path(scratch)
         nodes = [h for h in layout["hosts"] if h["unit"]]
-        make_nodes(cometbft, scratch / "main", nodes, nodes[0]["chain_id"])
+        make_nodes(layer, scratch / "main", nodes)
         known = ""
         for host in layout["hosts"]:
             tree = state / "seed" / host["name"]
             tree.mkdir(parents=True)
             known += write_host(tree, host, layout, logins, layer)
             if host["unit"]:
-                write_home(tree, host, nodes, layer)
-                write_unit(tree, host, "virtengined")
+                write_home(tree, host, nodes)
+                write_unit(tree, host)
             for service in host["services"]:
-                make_nodes(cometbft, scratch / "other", [service], service["chain_id"])
-                write_home(tree, service, [service], layer)
-                write_unit(tree, service, "otherd")
+                make_nodes(layer, scratch / "other", [service])
+                write_home(tree, service, [service])
+                write_unit(tree, service)
+            beside.write(tree, host, layer, scratch)
     write(state / "known_hosts", known)
     (state / "layout.new").write_text(json.dumps(layout, indent=1))
     os.replace(state / "layout.new", state / "layout.json")
@@ -211,4 +192,4 @@ def main(state, cometbft, layer):
 
 if __name__ == "__main__":
     os.umask(0o022)
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -9,19 +9,25 @@ use serde::Deserialize;
 
 use crate::process::{Said, run, until};
 
-/// The lab's name.
-const NAME: &str = "test";
-
-/// One lab for all tests, so one test at a time.
+/// One test at a time, whichever lab it uses.
 static TURN: Mutex<()> = Mutex::new(());
-static UP: Once = Once::new();
 
 /// The lab at genesis, every fault undone, for as long as the value lives.
 pub struct Lab {
     _turn: MutexGuard<'static, ()>,
     name: &'static str,
+    afterwards: Afterwards,
     /// Where labs are kept.
     states: PathBuf,
+}
+
+/// What becomes of a lab when a test has ended.
+#[derive(Clone, Copy)]
+enum Afterwards {
+    GoesOn,
+    /// Frozen until its next test, so that it slows no other lab.
+    StandsStill,
+    IsPurged,
 }
 
 /// What `hosts.json` tells of a host.
@@ -40,6 +46,7 @@ pub struct Host {
 #[derive(Debug, Clone, Deserialize)]
 struct Facts {
     unit: String,
+    home: String,
     rpc_port: u16,
     power: u64,
     validator_address: String,
@@ -59,6 +66,8 @@ struct Hosts {
 pub struct Node {
     pub host: Host,
     pub unit: String,
+    /// Its home on the host.
+    pub home: String,
     pub rpc_port: u16,
     pub power: u64,
     /// Its consensus address.
@@ -85,6 +94,7 @@ impl Node {
         Self {
             host: host.clone(),
             unit: facts.unit.clone(),
+            home: facts.home.clone(),
             rpc_port: facts.rpc_port,
             power: facts.power,
             address: facts.validator_address.clone(),
@@ -131,11 +141,22 @@ impl Host {
 impl Lab {
     /// Brings the lab up if it isn't, and puts it back to genesis.
     pub fn fresh() -> Self {
-        let lab = Self::named(NAME);
-        UP.call_once(|| {
+        static UP: Once = Once::new();
+        Self::kept(Self::named("test", Afterwards::GoesOn), &UP, &[])
+    }
+
+    /// The same with the chain of an SDK application, a provider and a monitoring host.
+    pub fn sdk() -> Self {
+        static UP: Once = Once::new();
+        let options = ["--chain", "simd", "--powers", "40,30,20,10", "--sentries", "1", "--no-bastion"];
+        Self::kept(Self::named("simd", Afterwards::StandsStill), &UP, &options)
+    }
+
+    fn kept(lab: Self, up: &Once, options: &[&str]) -> Self {
+        up.call_once(|| {
             // Without root or the lab's parts nothing can be proven: a failure, never a silent pass.
             lab.run(&["can-run"]).exits(0);
-            lab.run(&["up"]).exits(0);
+            lab.run(&[&["up"], options].concat()).exits(0);
         });
         lab.run(&["reset"]).exits(0);
         lab.wait_until_all_sign_after(1);
@@ -144,17 +165,17 @@ impl Lab {
 
     /// Another lab beside it, at genesis, and gone with the value.
     pub fn beside(name: &'static str, options: &[&str]) -> Self {
-        let lab = Self::named(name);
+        let lab = Self::named(name, Afterwards::IsPurged);
         lab.run(&["can-run"]).exits(0);
         lab.run(&[&["up"], options].concat()).exits(0);
         lab.wait_until_all_sign_after(1);
         lab
     }
 
-    fn named(name: &'static str) -> Self {
+    fn named(name: &'static str, afterwards: Afterwards) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let states = std::env::var_os("FLEET_LAB_STATE").unwrap_or_else(|| "/var/lib/fleet-lab".into());
-        Self { _turn: turn, name, states: states.into() }
+        Self { _turn: turn, name, afterwards, states: states.into() }
     }
 
     /// One of the commands of `scripts/lab`.
@@ -241,8 +262,15 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if self.name != NAME {
-            self.run(&["down", "--purge"]);
+        match self.afterwards {
+            Afterwards::GoesOn => {}
+            Afterwards::StandsStill => {
+                let hosts = self.file().hosts;
+                self.run(&[&["freeze"], &hosts.iter().map(|host| &*host.name).collect::<Vec<_>>()[..]].concat());
+            }
+            Afterwards::IsPurged => {
+                self.run(&["down", "--purge"]);
+            }
         }
     }
 }

@@ -20,4 +20,5 @@ mod reboots;
 mod refusals;
 mod restarts;
 mod several;
+mod simd;
 mod wal;
