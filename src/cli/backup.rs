@@ -1,12 +1,11 @@
 //! `fleet backup`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConfirmArgs, duration};
+use super::{ConfirmArgs, StoreArgs, duration};
 
 /// `fleet backup`
 #[derive(Debug, Clone, Args)]
@@ -16,9 +15,9 @@ pub struct BackupArgs {
     /// What to keep: config, cosmovisor, data [default: config and cosmovisor, of sentries and full nodes data too]
     #[arg(short, long, value_name = "PROFILES", value_delimiter = ',')]
     pub profile: Vec<String>,
-    /// The store: a folder of this machine; it is made if it isn't there
-    #[arg(long, value_name = "FOLDER")]
-    pub store: PathBuf,
+    /// Where to; it is made if it isn't there.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Hosts that stream at once
     #[arg(long, value_name = "NUMBER", default_value = "4")]
     pub parallel: NonZeroUsize,

@@ -9,7 +9,7 @@ use crate::engine::locks::Background;
 use crate::engine::{Archive, Claim, Clock, FaultKind, Log, Transport, barrier, decide, locks, stage};
 use crate::model::event::{RunState, What};
 use crate::model::inventory::ServiceId;
-use crate::model::plan::{Operation, Plan, Shape, Stage, Task, WalContent};
+use crate::model::plan::{Operation, Plan, Shape, Stage, Step, Task, WalContent};
 
 /// How urgently the operator wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -115,7 +115,7 @@ impl Run {
                 return ended;
             }
             // What takes hours must keep nobody from halting a node.
-            let archives = stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.archives());
+            let archives = stage.tasks.iter().flat_map(|task| &task.steps).any(Step::archives);
             if archives && !self.needs_locks(index) && keeper.take().is_some() {
                 self.release().await;
             }

@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::engine::arm::order;
 use crate::engine::barrier::interrupted_now;
-use crate::engine::{archive, check};
 use crate::engine::run::{Ended, Interrupt, Run};
 use crate::engine::{Fault, Turn, holds};
+use crate::engine::{archive, check};
 use crate::model::event::{Outcome, What};
 use crate::model::facts::Validator;
 use crate::model::inventory::ServiceId;

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::model::backup::Backup;
 use crate::model::inventory::ServiceId;
 
+mod agreement;
 mod digest;
 mod operation;
 mod power;
 mod wal;
 
+pub use agreement::Agreement;
 pub use digest::Digest;
 pub use operation::Operation;
 pub use power::{Rung, distinct_power};
@@ -315,32 +317,6 @@ pub struct AllowMissing {
     pub power: u64,
 }
 
-/// What operators who see different hosts must share and read out to each other.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Agreement {
-    /// Chain id.
-    pub chain_id: String,
-    /// sha256 of the genesis by content, where it could be read.
-    pub genesis: Option<String>,
-    /// Last height and its app hash, on a chain that has stopped; `None` where no own node tells. In no digest: nodes
-    /// that are down tell nothing, and others may be a block behind.
-    pub last: Option<(u64, String)>,
-    /// The operation.
-    pub operation: String,
-    /// What happens to write-ahead logs.
-    pub wal: String,
-    /// Hashes of the binaries that the operation brings in.
-    pub binaries: Vec<String>,
-    /// Heights whose upgrade is skipped.
-    pub skip_heights: Vec<u64>,
-    /// When all stop, Unix ms.
-    pub at_ms: Option<i64>,
-    /// When all start, Unix ms.
-    pub start_at_ms: Option<i64>,
-    /// Accepted rules that touch others.
-    pub accepted: Vec<String>,
-}
-
 impl Plan {
     /// The digest of this plan, host by host. Why a host is left out may hold times and addresses that change from one
     /// look to the next; that it is left out counts.
@@ -396,12 +372,5 @@ impl Stage {
     fn is_proof(&self) -> bool {
         let mut steps = self.tasks.iter().flat_map(|task| &task.steps);
         steps.all(|step| (step.action, step.verify) == (Action::Observe, Check::Stopped))
-    }
-}
-
-impl Agreement {
-    /// The digest that operators read out to each other.
-    pub fn digest(&self) -> Digest {
-        Digest::of(&Self { last: None, ..self.clone() })
     }
 }

@@ -82,7 +82,12 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         needs: Needs::All,
         timeout_ms: ARCHIVE_MS,
         safe_point: true,
-        tasks: scene.members.iter().map(|member| archiving(&items, member)).filter(|one| !one.steps.is_empty()).collect(),
+        tasks: scene
+            .members
+            .iter()
+            .map(|member| archiving(&items, member))
+            .filter(|one| !one.steps.is_empty())
+            .collect(),
         ..seal.clone()
     };
     [seal, store].into_iter().filter(|stage| !stage.tasks.is_empty()).collect()
@@ -92,12 +97,7 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
 fn sealing(scene: &Scene<'_>, member: &Member<'_>) -> Task {
     let timeout_ms = scene.request.stop_timeout_ms;
     let seal = Step { expect: Check::Nothing, action: Action::Seal, verify: Check::Sealed, timeout_ms };
-    let back = Step {
-        expect: Check::Nothing,
-        action: Action::Observe,
-        verify: Check::Healthy,
-        timeout_ms: HEALTHY_MS,
-    };
+    let back = Step { expect: Check::Nothing, action: Action::Observe, verify: Check::Healthy, timeout_ms: HEALTHY_MS };
     let mut task = task(member, seal);
     let ran = member.facts.is_some_and(unit_runs);
     task.steps.extend((ran && scene.situation.advancing).then_some(back));

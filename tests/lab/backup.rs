@@ -86,7 +86,10 @@ fn every_node_is_backed_up_one_after_the_other_and_the_chain_goes_on() {
 }
 
 /// The main chain's units alone.
-fn of_main(lab: &Lab, mut units: std::collections::BTreeMap<String, crate::lab::Unit>) -> std::collections::BTreeMap<String, crate::lab::Unit> {
+fn of_main(
+    lab: &Lab,
+    mut units: std::collections::BTreeMap<String, crate::lab::Unit>,
+) -> std::collections::BTreeMap<String, crate::lab::Unit> {
     let main: Vec<String> = lab.nodes().iter().map(|node| format!("{} {}", node.host.name, node.unit)).collect();
     units.retain(|name, _| main.contains(name));
     units

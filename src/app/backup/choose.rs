@@ -84,10 +84,9 @@ impl<'a> Known<'a> {
 
     /// A table that is the same as before by its place, size, time and inode: tables never change once written.
     pub fn table(&self, path: &str, found: &Expected) -> Option<(&'a FileEntry, &'a [SegmentEntry])> {
-        let table = path.ends_with(".ldb") || path.ends_with(".sst");
-        let same = |file: &FileEntry| {
-            (file.size, file.mtime_ns, file.inode) == (found.size, found.mtime_ns, found.inode)
-        };
+        let table = matches!(path.rsplit_once('.'), Some((_, "ldb" | "sst")));
+        let same =
+            |file: &FileEntry| (file.size, file.mtime_ns, file.inode) == (found.size, found.mtime_ns, found.inode);
         self.0.get(path).copied().filter(|(file, _)| table && same(file))
     }
 
@@ -110,9 +109,8 @@ pub fn hardly_used<'a>(files: impl Iterator<Item = &'a FileEntry>, segments: &'a
         }
     }
     let numbered = segments.iter().zip(0_u32..);
-    let hardly = numbered.filter(|(segment, number)| {
-        used.get(number).copied().unwrap_or(0) < segment.content_bytes / 100 * WORTH
-    });
+    let hardly = numbered
+        .filter(|(segment, number)| used.get(number).copied().unwrap_or(0) < segment.content_bytes / 100 * WORTH);
     hardly.map(|(segment, _)| segment.sha256.as_str()).collect()
 }
 

@@ -44,12 +44,12 @@ type Listed<'a> = BTreeMap<&'a str, Vec<(String, Expected)>>;
 impl Archive for Keeper {
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
         let _turn = self.hosts.acquire().await;
-        let batch = self.batch(wanted);
+        let batch = batch(wanted);
         let owner = owner();
         let hold = || self.store.hold(Purpose::Backup, &owner, &wanted.fence.run);
-        self.hold.get_or_try_init(hold).await.map_err(fault)?;
-        if self.store.ids().await.map_err(fault)?.contains(&batch.id) {
-            let manifest = self.store.manifest(&batch.id).await.map_err(fault)?;
+        self.hold.get_or_try_init(hold).await.map_err(Fault::from)?;
+        if self.store.ids().await.map_err(Fault::from)?.contains(&batch.id) {
+            let manifest = self.store.manifest(&batch.id).await.map_err(Fault::from)?;
             return Ok(kept(&manifest, 0));
         }
         self.bring(wanted, &batch, tell).await
@@ -57,16 +57,6 @@ impl Archive for Keeper {
 }
 
 impl Keeper {
-    /// The same run gives an item the same id, so that a resumed one goes on with it.
-    fn batch(&self, wanted: &Wanted) -> Batch {
-        let Item { service, profile, .. } = &wanted.item;
-        let number: String = format!("{service}-{}", profile.name());
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        let mut id: String = format!("{}-{number}", wanted.fence.run).chars().map(plain).collect();
-        id.truncate(64);
-        Batch { id, host: service.host.clone(), service: service.to_string(), profile: profile.name().into() }
-    }
-
     async fn source(&self, host: &str) -> Result<Source, Fault> {
         let link = self.links.bulk(host).await.map_err(Fault::from)?;
         let r#become = self.inventory.host(host).and_then(|host| host.ssh.r#become).unwrap_or(Become::None);
@@ -81,7 +71,7 @@ impl Keeper {
     ) -> Result<Kept, Fault> {
         let source = self.source(&batch.host).await?;
         let chosen = self.choose(wanted, &source).await?;
-        let parent = self.parent(batch).await.map_err(fault)?;
+        let parent = self.parent(batch).await.map_err(Fault::from)?;
         let mut gathered = Gathered::default();
         let mut known = Known::default();
         let dropped = parent.as_ref().map(|parent| hardly_used(still_there(parent, &chosen), &parent.segments));
@@ -90,16 +80,16 @@ impl Keeper {
         let mut to_bring: BTreeMap<&str, Vec<(String, Expected)>> = BTreeMap::new();
         for ((root, name), expected) in &chosen.files {
             match known.table(&format!("{root}/{name}"), expected) {
-                Some((file, segments)) => gathered.add(file, segments).map_err(fault)?,
+                Some((file, segments)) => gathered.add(file, segments).map_err(Fault::from)?,
                 None => to_bring.entry(root).or_default().push((name.clone(), expected.clone())),
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
         let manifest = self.manifest(wanted, batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
         if let Some(hold) = self.hold.get() {
-            hold.check().map_err(fault)?;
+            hold.check().map_err(Fault::from)?;
         }
-        self.store.commit(&manifest).await.map_err(fault)?;
+        self.store.commit(&manifest).await.map_err(Fault::from)?;
         if wanted.item.profile.is_sealed() {
             // What stays is removed by the host itself, or by the next backup.
             let _ = source.unseal(&wanted.fence.run, &wanted.target.db_dir).await;
@@ -130,8 +120,8 @@ impl Keeper {
         let mut newest: Option<(i64, String)> = None;
         for (id, summary) in self.store.summaries().await? {
             let Ok(summary) = summary else { continue };
-            let same = (&summary.host, &summary.service, &summary.profile)
-                == (&batch.host, &batch.service, &batch.profile);
+            let same =
+                (&summary.host, &summary.service, &summary.profile) == (&batch.host, &batch.service, &batch.profile);
             if same {
                 newest = newest.max(Some((summary.made_ms, id)));
             }
@@ -153,7 +143,7 @@ impl Keeper {
     ) -> Result<u64, Fault> {
         let all: u64 = listed.values().flatten().map(|(_, file)| file.size).sum();
         let (done, came) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let pending = self.store.pending().await.map_err(fault)?;
+        let pending = self.store.pending().await.map_err(Fault::from)?;
         let mut there = Known::default();
         for record in pending.iter().filter(|record| record.batch.host == batch.host) {
             there.add(&record.files, &record.segments);
@@ -161,13 +151,13 @@ impl Keeper {
         let counters = Counters { done, came: Arc::clone(&came), all, tell };
         for (root, files) in listed {
             let divided = parts(files, STREAMS);
-            let brought = divided.into_iter().map(|part| {
-                self.bring_part(wanted, batch, (root, part), (known, &there), &counters)
-            });
+            let brought = divided
+                .into_iter()
+                .map(|part| self.bring_part(wanted, batch, (root, part), (known, &there), &counters));
             for taken in join_all(brought).await {
                 for one in taken? {
                     for file in &one.files {
-                        gathered.add(file, &one.segments).map_err(fault)?;
+                        gathered.add(file, &one.segments).map_err(Fault::from)?;
                     }
                 }
             }
@@ -195,7 +185,7 @@ impl Keeper {
                 match known.same(&path, &expected).or_else(|| there.same(&path, &expected)) {
                     Some((file, segments)) => {
                         counters.reuse(expected.size);
-                        reused.add(&now(file, &expected), segments).map_err(fault)?;
+                        reused.add(&now(file, &expected), segments).map_err(Fault::from)?;
                     }
                     None => {
                         again.insert(path, expected);
@@ -265,7 +255,7 @@ impl Keeper {
             }
         };
         tokio::select! {
-            taken = taking => taken.map_err(|error| Fault::answer(&error.to_string()))?.map_err(fault),
+            taken = taking => taken.map_err(|error| Fault::answer(&error.to_string()))?.map_err(Fault::from),
             never = telling => never,
         }
     }
@@ -298,6 +288,14 @@ impl Keeper {
             segments: gathered.segments,
         }
     }
+}
+
+/// The same run gives an item the same id, so that a resumed one goes on with it.
+fn batch(wanted: &Wanted) -> Batch {
+    let Item { service, profile, .. } = &wanted.item;
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let id = format!("{}-{service}-{}", wanted.fence.run, profile.name()).chars().map(plain).take(64).collect();
+    Batch { id, host: service.host.clone(), service: service.to_string(), profile: profile.name().into() }
 }
 
 /// What all parts of an item have in common.
@@ -358,6 +356,8 @@ fn kept(manifest: &Manifest, came: u64) -> Kept {
     }
 }
 
-fn fault(error: Error) -> Fault {
-    Fault::answer(&error.to_string())
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::answer(&error.to_string())
+    }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::app::context::Context;
-use crate::app::gather::gather;
+use crate::app::gather::{Depth, gather};
 use crate::app::operate::{millis, plan_and_run};
 use crate::app::scope::{hosts_of, scope};
+use crate::app::snapshot::place;
 use crate::cli::BackupArgs;
 use crate::engine::Archive;
 use crate::error::{Error, Result};
@@ -26,7 +27,8 @@ use keep::Keeper;
 pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     let selector = context.selector(args.selector.as_deref())?;
     let scope = scope(&context.inventory, selector.as_deref())?;
-    let store = std::path::absolute(&args.store).map_err(|error| Error::usage(format!("--store: {error}")))?;
+    let store = std::path::absolute(place(&args.store, &context.inventory)?);
+    let store = store.map_err(|error| Error::usage(format!("--store: {error}")))?;
     let asked = BackupOf {
         store: utf8(&store)?,
         profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
@@ -44,7 +46,7 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     request.check()?;
     let hosts = hosts_of(&context.inventory, &scope.chain);
     let bound = args.confirm.facts_timeout;
-    let facts = gather(&*context.transport, &context.inventory, &hosts, context.now_ms(), bound).await;
+    let facts = gather(&*context.transport, &context.inventory, (&hosts, Depth::Full), context.now_ms(), bound).await;
     let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await?;
     Ok(finished.map_or(0, |finished| finished.exit))
 }

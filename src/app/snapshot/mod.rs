@@ -4,7 +4,7 @@ mod change;
 mod look;
 mod pick;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::app::execute::owner;
 use crate::app::load;
@@ -40,16 +40,20 @@ fn inventory(global: &Global) -> Result<Inventory> {
     load::inventory(global.inventory.as_deref())
 }
 
-/// The store that is named, else that of the inventory.
 async fn opened(global: &Global, args: &StoreArgs) -> Result<Store> {
-    let path: PathBuf = match &args.store {
+    let path = match &args.store {
         Some(path) => path.clone(),
-        None => inventory(global)?.backup.store.ok_or_else(|| {
-            Error::usage("no store is named")
-                .hint("name one with --store DIR, or in the inventory: [backup] store = \"/srv/snapshots\"")
-        })?,
+        None => place(args, &inventory(global)?)?,
     };
-    Store::folder(Path::new(&path)).await
+    Store::folder(&path).await
+}
+
+/// The store that is named, else that of the inventory.
+pub fn place(args: &StoreArgs, inventory: &Inventory) -> Result<PathBuf> {
+    args.store.clone().or_else(|| inventory.backup.store.clone()).ok_or_else(|| {
+        Error::usage("no store is named")
+            .hint("name one with --store DIR, or in the inventory: [backup] store = \"/srv/snapshots\"")
+    })
 }
 
 /// A lease on the store, for a run of its own.
