@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use crate::rig::{Rig, quick};
 
 const RESTART: &str = "restart --coordinated --yes -o json --stop-timeout 10s";
-/// Simulations at once; each waits for longer than it computes.
-const WORKERS: usize = 6;
+/// Simulations at once.
+const WORKERS: usize = 4;
 
 #[test]
 fn killed_after_any_event_a_run_is_brought_to_its_end() {
