@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::rig::{Rig, quick};
+use crate::rig::{Rig, small};
 
 const RESTART: &str = "restart --coordinated --yes -o json --stop-timeout 10s";
-/// Simulations at once; each waits for longer than it computes.
-const WORKERS: usize = 6;
+/// Simulations at once.
+const WORKERS: usize = 4;
 
 #[test]
 fn killed_after_any_event_a_run_is_brought_to_its_end() {
-    let rig = Rig::new(&quick());
+    let rig = Rig::new(&small());
     rig.run(RESTART).ended(0);
     let events = rig.events().len();
     assert!(events > 40, "{events}");
     drop(rig);
     everywhere(events, |prefixes| {
-        let rig = Rig::new(&quick());
+        let rig = Rig::new(&small());
         prefixes.for_each(|prefix| kill_after(&rig, prefix));
     });
 }
