@@ -107,7 +107,7 @@ fn what_is_damaged_is_told_and_exits_with_1() {
     let name = world.files().into_iter().find(|name| name.starts_with("segments")).unwrap();
     std::fs::write(world.root().join(&name), "x").unwrap();
     let found = world.fleet(&["verify"]);
-    found.says(1, &[&name, "its bytes aren't those it is named by", "  file data/", "needed by 01", "next: "]);
+    found.says(1, &[name.as_str(), "its bytes aren't those it is named by", "  file data/", "needed by 01", "next: "]);
     let json: Value = serde_json::from_str(&world.fleet(&["verify", "-o", "json"]).out).unwrap();
     assert_eq!(json["flaws"][0]["object"], name.as_str());
     std::fs::write(world.root().join("manifests/01AB.json"), "{}").unwrap();
