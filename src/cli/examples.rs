@@ -194,8 +194,8 @@ Examples:
 
 /// `fleet snapshot list`
 pub const SNAPSHOT_LIST: &str = "\
-Times are UTC's. PROVEN: all of it was read back by fleet snapshot verify, and was
-as it should be.
+Times are UTC's. PROVEN: fleet snapshot verify has read all of it back without
+finding a flaw.
 
 Examples:
   fleet snapshot list

@@ -74,10 +74,10 @@ mod tests {
     #[test]
     fn the_section_is_typed() {
         let all = "[backup]\nstore = \"snapshots\"\n[backup.keep]\nlast = 3\nhourly = 24\ndaily = 7\nwithin = \"2d\"";
-        let read_ = read(all).unwrap();
-        assert_eq!(read_.store.unwrap(), Path::new("/etc/fleet/snapshots"));
+        let found = read(all).unwrap();
+        assert_eq!(found.store.unwrap(), Path::new("/etc/fleet/snapshots"));
         let within = Some(Duration::from_secs(2 * 24 * 3600));
-        assert_eq!(read_.keep, Keep { last: 3, hourly: 24, daily: 7, weekly: 0, monthly: 0, within });
+        assert_eq!(found.keep, Keep { last: 3, hourly: 24, daily: 7, weekly: 0, monthly: 0, within });
         assert_eq!(read("").unwrap(), Backup::default());
     }
 

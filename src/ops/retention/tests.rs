@@ -94,7 +94,7 @@ fn what_is_freed_is_what_only_those_need_that_go() {
     };
     let summaries = [summary("a", vec![segment(1, 5), segment(2, 7)]), summary("b", vec![segment(2, 7)])];
     let verdict =
-        |id: &str, stays: &[&str]| Verdict { id: id.into(), stays: stays.iter().map(ToString::to_string).collect() };
+        |id: &str, stays: &[&str]| Verdict { id: id.into(), stays: stays.iter().map(|s| (*s).to_owned()).collect() };
     assert_eq!(freed(&summaries, &[verdict("a", &[]), verdict("b", &["x"])]), 5);
     assert_eq!(freed(&summaries, &[verdict("a", &[]), verdict("b", &[])]), 12);
 }
