@@ -72,7 +72,7 @@ fn a_provider_and_a_monitoring_host_stand_beside_the_chain() {
     said.says("provider-1/daemon,provider-1/database").says(" active ").says("mon ").says(" answers ");
     let (provider, monitoring) = (lab.host("provider-1"), lab.host("mon"));
     let dump = provider.inside(&["runuser", "-u", "postgres", "--", "pg_dump", "provider"]);
-    assert_eq!(dump.out.lines().filter(|line| line.contains("owner ")).count(), 1000, "{dump}");
+    assert_eq!(dump.out.lines().filter(|line| line.contains("\towner ")).count(), 1000, "{dump}");
     let daemon = provider.path("/home/provider/.provider-daemon");
     assert!(daemon.join("config.yaml").exists() && daemon.join("keyring-test").is_dir());
     let orders = || std::fs::read(daemon.join("state/orders.log")).map_or(0, |log| log.len());
