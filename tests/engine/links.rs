@@ -105,6 +105,13 @@ impl Transport for Links {
         match order.action {
             Action::UndoWal => return world.put_back(order),
             Action::SetWal => return Ok(world.set_log(order)),
+            Action::Seal => {
+                world.fenced(order);
+                let fails = world.has(name, Bad::SealFails);
+                world.change(name, |host| host.sealed = !fails);
+                let refusal = fails.then(|| "no room for the clone".to_owned());
+                return Ok(Receipt { refusal, seen: world.observation(name) });
+            }
             _ => {}
         }
         assert_eq!((order.action, order.expect), (Action::Start, Check::Stopped));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines)] // clippy takes only the functions marked #[test] for tests
 
 mod arming;
+mod backup;
 mod clear;
 mod links;
 mod outcomes;

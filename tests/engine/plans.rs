@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fleet::model::backup::{Backup, Item, Profile};
 use fleet::model::inventory::{NODE, ServiceId};
 use fleet::model::plan::{
     Action, Agreement, AllowMissing, Check, Clearing, FORMAT, Instant, Needs, Operation, Order, Plan, PowerView, Shape,
@@ -56,6 +57,7 @@ pub fn restart(instant: Instant) -> Plan {
     Plan {
         wals: BTreeMap::new(),
         clearing: None,
+        backup: None,
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "c".into(),
@@ -89,6 +91,33 @@ pub fn restart(instant: Instant) -> Plan {
 
 pub fn now() -> Plan {
     restart(Instant::Now)
+}
+
+/// Clones every node's databases, one after the other, and keeps two items of each.
+pub fn backup() -> Plan {
+    let all: Vec<&str> = NODES.iter().map(|(host, _)| *host).collect();
+    let seal = step(Check::Nothing, Action::Seal, Check::Sealed, 60_000);
+    let item = |host: &&str, profile| Item {
+        service: service(host),
+        profile,
+        roots: BTreeMap::new(),
+        backend: String::new(),
+        genesis: None,
+        version: None,
+    };
+    let items: Vec<Item> =
+        all.iter().flat_map(|host| [item(host, Profile::Config), item(host, Profile::Data)]).collect();
+    let mut store = stage("store", Shape::Parallel, Needs::All, &all, &seal);
+    for (number, task) in store.tasks.iter_mut().enumerate() {
+        let keep = |item| step(Check::Nothing, Action::Archive { item }, Check::Nothing, 600_000);
+        task.steps = vec![keep(number * 2), keep(number * 2 + 1)];
+    }
+    Plan {
+        operation: Operation::Backup,
+        backup: Some(Backup { store: "/store".into(), parallel: 2, items }),
+        stages: vec![stage("seal", Shape::Rolling, Needs::AtLeast(1), &all, &seal), store],
+        ..now()
+    }
 }
 
 /// Puts every node's log back between its stop and its start.

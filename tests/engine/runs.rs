@@ -72,6 +72,7 @@ pub fn run(
         interrupt,
         baseline,
         made: std::sync::OnceLock::new(),
+        archive: None,
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Bad {
     LogUnread,
     /// It can't write a log.
     SetFails,
+    /// Its databases can't be cloned.
+    SealFails,
     /// It answers nothing but its lock.
     Mute,
 }
@@ -82,6 +84,8 @@ pub struct Host {
     pub log: Vec<u8>,
     /// It is one that was set.
     pub log_set: bool,
+    /// Its databases are cloned.
+    pub sealed: bool,
     stopped_at: Option<Duration>,
 }
 
@@ -215,6 +219,7 @@ impl World {
             signer,
             wal_back: host.log_back,
             wal_set: host.log_set,
+            sealed: host.sealed,
             ..Observation::default()
         }
     }

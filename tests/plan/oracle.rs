@@ -43,7 +43,27 @@ pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTree
         for step in &task.steps {
             let before = voting(nodes, &alive, &voters);
             match step.action {
-                Action::Observe => {}
+                Action::Observe | Action::Archive { .. } => {}
+                Action::Seal => {
+                    // Away for a moment, and back if it was there.
+                    let was = alive.remove(name);
+                    if step.verify != Check::Sealed {
+                        broken.insert("unproven");
+                    }
+                    let declared = plan.operation != Operation::Start;
+                    if !declared && before >= quorum && voting(nodes, &alive, &voters) < quorum {
+                        broken.insert("quorum");
+                    }
+                    if was {
+                        alive.insert(nodes.get_key_value(name).unwrap().0);
+                        if nodes[name].is_half() {
+                            broken.insert("signer-pair");
+                        }
+                        if double(nodes, &alive, nodes[name].key) && nodes[name].signs() {
+                            broken.insert("one-signer");
+                        }
+                    }
+                }
                 Action::SetWal | Action::UndoWal => {
                     let verify = if step.action == Action::SetWal { Check::WalSet } else { Check::WalBack };
                     let content = step.action == Action::UndoWal || plan.wals.contains_key(&task.service.to_string());

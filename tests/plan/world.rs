@@ -135,6 +135,7 @@ impl World {
             accept: Vec::new(),
             block_timeout_ms: 120_000,
             clear: None,
+            backup: None,
         };
         Self { inventory, facts: Facts { at_ms: 0, hosts: facts }, advancing: true, mute: None, cached: None, request }
     }

@@ -56,6 +56,7 @@ pub fn restart(validators: &[(&str, u64)], total: u64) -> Plan {
     Plan {
         wals: BTreeMap::new(),
         clearing: None,
+        backup: None,
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "virtengine".into(),
