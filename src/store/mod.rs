@@ -50,7 +50,7 @@ use crate::engine::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::model::snapshot::{FORMAT, of_our_format};
 
-/// Manifests and records larger than this are refused.
+/// A manifest of half a million files has about 100 MB; no more than this is read of any.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 
 /// A store that is there.

@@ -51,7 +51,7 @@ pub trait Objects: Send + Sync {
     /// Removes an object.
     async fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Gives an object another name, where none is yet.
+    /// Gives an object another name; one that has it already is replaced.
     async fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes staged files whose fleet has died.

@@ -45,7 +45,7 @@ pub struct Amounts {
 }
 
 impl Summary {
-    /// Reads what a list needs of a manifest, in memory that doesn't grow with its files.
+    /// Reads what a list needs of a manifest; of its files nothing is kept but their number and size.
     pub fn read(json: &[u8]) -> Result<Self> {
         let summary: Self = of_our_format(json)?;
         match id_flaw(&summary.id) {
