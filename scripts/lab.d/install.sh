@@ -22,9 +22,9 @@ layer_script() {
 	cat "$LAB_D/layer.sh"
 }
 
-lab_install() {
-	[ $# = 0 ] || die "install takes no arguments"
-	install_for cometbft simd
+lab_install() { # [simd]
+	[ $# = 0 ] || [ "$*" = simd ] || die "install takes nothing, or simd"
+	install_for cometbft "$@"
 }
 
 install_for() { # CHAIN...
@@ -52,9 +52,9 @@ are_built() {
 }
 
 # Whether `up` would start at once.
-lab_can-run() {
-	[ $# = 0 ] || die "can-run takes no arguments"
-	[ -z "$(missing_packages)" ] && are_built cometbft simd || die "first: scripts/lab install"
+lab_can-run() { # [simd]
+	[ $# = 0 ] || [ "$*" = simd ] || die "can-run takes nothing, or simd"
+	[ -z "$(missing_packages)" ] && are_built cometbft "$@" || die "first: scripts/lab install${*:+ $*}"
 }
 
 missing_packages() {

@@ -142,20 +142,20 @@ impl Lab {
     /// Brings the lab up if it isn't, and puts it back to genesis.
     pub fn fresh() -> Self {
         static UP: Once = Once::new();
-        Self::kept(Self::named("test", Afterwards::GoesOn), &UP, &[])
+        Self::kept(Self::named("test", Afterwards::GoesOn), &UP, &["can-run"], &[])
     }
 
     /// The same with the chain of an SDK application, a provider and a monitoring host.
     pub fn sdk() -> Self {
         static UP: Once = Once::new();
         let options = ["--chain", "simd", "--powers", "40,30,20,10", "--sentries", "1", "--no-bastion"];
-        Self::kept(Self::named("simd", Afterwards::StandsStill), &UP, &options)
+        Self::kept(Self::named("simd", Afterwards::StandsStill), &UP, &["can-run", "simd"], &options)
     }
 
-    fn kept(lab: Self, up: &Once, options: &[&str]) -> Self {
+    fn kept(lab: Self, up: &Once, can_run: &[&str], options: &[&str]) -> Self {
         up.call_once(|| {
             // Without root or the lab's parts nothing can be proven: a failure, never a silent pass.
-            lab.run(&["can-run"]).exits(0);
+            lab.run(can_run).exits(0);
             lab.run(&[&["up"], options].concat()).exits(0);
         });
         lab.run(&["reset"]).exits(0);
