@@ -88,11 +88,15 @@ impl Run {
         self.emit(What::Baseline { height: self.baseline });
         let first = self.log.state().done_stages.len();
         let mut keeper = None;
-        if self.needs_locks(first) {
+        if self.plan.backup.is_none() || self.needs_locks(first) {
             if let Err(ended) = self.take_locks().await {
                 return ended;
             }
             keeper = Some(locks::keep(Arc::clone(&self.transport), self.claim(), self.state().epochs));
+        }
+        if keeper.is_none() && self.state().holds_locks {
+            // Those of a fleet that died before it had given them back.
+            self.release().await;
         }
         let listener = self.tell_of_interrupt();
         let ended = self.stages(first, &mut keeper).await;

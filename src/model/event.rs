@@ -270,6 +270,8 @@ pub struct RunState {
     pub last_ms: i64,
     /// Epoch of the lock we hold on each host.
     pub epochs: BTreeMap<String, u64>,
+    /// They weren't given back yet.
+    pub holds_locks: bool,
     /// The last height before the run.
     pub baseline: u64,
     /// Index of the stage under way.
@@ -318,7 +320,9 @@ impl RunState {
             }
             What::Locked { host, epoch, .. } => {
                 self.epochs.insert(host.clone(), *epoch);
+                self.holds_locks = true;
             }
+            What::Unlocked { .. } => self.holds_locks = false,
             What::Baseline { height } => self.baseline = self.baseline.max(*height),
             What::StageStarted { stage, .. } => self.stage = *stage,
             What::LeftOut { service, .. } => self.left_out.push(service.clone()),

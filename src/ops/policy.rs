@@ -26,7 +26,7 @@ pub struct Votes {
 /// 6. What stops is proven stopped, and what starts was proven stopped just before (`unproven`).
 pub fn violations(plan: &Plan, inventory: &Inventory, facts: &Facts, votes: &Votes) -> Vec<Finding> {
     let mut world = World { plan, signers: signers(inventory, facts), facts, live: BTreeSet::new(), votes };
-    world.live = world.signers.iter().filter(|one| one.runs).map(|one| one.service.clone()).collect();
+    world.live = facts.services().filter(|(_, one)| runs(one)).map(|(service, _)| service).collect();
     let tasks = plan.stages.iter().flat_map(|stage| &stage.tasks);
     let steps = tasks.flat_map(|task| task.steps.iter().map(move |step| (&task.service, step)));
     steps.flat_map(|(service, step)| world.after(service, step)).collect()

@@ -55,7 +55,8 @@ fn every_node_is_backed_up_one_after_the_other_and_the_chain_goes_on() {
     let fleet = Controller::new(&lab, &[]);
     let before = lab.units(&[]);
     let tip = lab.tip();
-    fleet.backup(&[CHAIN, "--profile", "config,data"]).exits(0).says("18 snapshots");
+    let all = "chain:virtengine and (role:validator or role:sentry)";
+    fleet.backup(&[all, "--profile", "config,data"]).exits(0).says("18 snapshots");
     lab.assert_started_anew(&of_main(&lab, before));
     // Nobody was away for longer than a few blocks, and blocks came all the while.
     lab.wait_until_all_sign_again();
@@ -100,7 +101,7 @@ fn the_second_backup_brings_what_has_changed_and_a_validator_is_stopped_only_whe
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
     let validators = lab.units(&["val-1", "val-7"]);
-    fleet.backup(&["--profile", "data"]).exits(0).says("2 snapshots");
+    fleet.backup(&[CHAIN, "--profile", "data"]).exits(0).says("2 snapshots");
     fleet.backup(&["sentry-1", "--profile", "data"]).exits(0).says("1 snapshot");
     assert_eq!(lab.units(&["val-1", "val-7"]), validators, "a validator was stopped");
     let manifests = fleet.manifests();

@@ -92,8 +92,8 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     let start =
         (prop_oneof![1 => check(), 9 => Just(Check::Stopped)], prop_oneof![1 => check(), 9 => Just(Check::Alive)])
             .prop_map(|(expect, verify)| (expect, Action::Start, verify));
-    let seal = prop_oneof![1 => check(), 9 => Just(Check::Sealed)]
-        .prop_map(|verify| (Check::Nothing, Action::Seal, verify));
+    let seal =
+        prop_oneof![1 => check(), 9 => Just(Check::Sealed)].prop_map(|verify| (Check::Nothing, Action::Seal, verify));
     let look = check().prop_map(|verify| (Check::Nothing, Action::Observe, verify));
     let step = prop_oneof![4 => halt, 4 => start, 2 => seal, 1 => look].prop_map(|(expect, action, verify)| Step {
         expect,

@@ -108,6 +108,9 @@ impl Keeper {
         if profile.is_sealed() {
             chosen.add_never_cloned(&wanted.item, &wanted.target);
         }
+        if chosen.files.is_empty() && profile.is_sealed() {
+            return Err(Fault::answer("its databases were not cloned"));
+        }
         if chosen.files.is_empty() {
             let paths = places.join(", ");
             return Err(Fault::answer(&format!("there are no files in {paths}: nothing to keep")));

@@ -32,7 +32,7 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     let asked = BackupOf {
         store: utf8(&store)?,
         profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
-        named: selector.is_some(),
+        named: selector.as_deref().is_some_and(names_hosts),
         parallel: args.parallel.get(),
     };
     check_place(&store).await?;
@@ -49,6 +49,12 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     let facts = gather(&*context.transport, &context.inventory, (&hosts, Depth::Full), context.now_ms(), bound).await;
     let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await?;
     Ok(finished.map_or(0, |finished| finished.exit))
+}
+
+/// Whether a selector says more than which chain is meant.
+fn names_hosts(selector: &str) -> bool {
+    let mut words = selector.split(|c: char| c.is_whitespace() || "()".contains(c)).filter(|word| !word.is_empty());
+    words.any(|word| !word.starts_with("chain:") && !["and", "or"].contains(&word))
 }
 
 /// Where a plan's copies go; `None` for a plan that makes none.
@@ -81,4 +87,22 @@ fn profile(name: &str) -> Result<Profile> {
 fn utf8(path: &Path) -> Result<String> {
     let text = path.to_str().ok_or_else(|| Error::usage("--store: its path isn't UTF-8"))?;
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_hosts;
+
+    #[test]
+    fn a_chain_alone_names_no_host() {
+        for (selector, names) in [
+            ("chain:virtengine", false),
+            ("(chain:virtengine) and (chain:virtengine)", false),
+            ("val-3", true),
+            ("chain:virtengine and role:validator", true),
+            ("all", true),
+        ] {
+            assert_eq!(names_hosts(selector), names, "{selector}");
+        }
+    }
 }

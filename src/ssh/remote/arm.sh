@@ -8,7 +8,7 @@ systemctl show "$unit" --property=LoadState --value | grep -qx loaded || { echo 
 # Where systemd itself signals all processes of the unit, they can be made to stand still first: systemd follows its SIGTERM
 # with SIGCONT (systemd.kill(5)). No process has to be started for that, so it happens at the instant on every host, and no
 # node sees the others leave. A unit that brings its own command for stopping may need them awake.
-shown=$(systemctl show "$unit" --property=KillMode,KillSignal,ExecStop,ControlGroup)
+shown=$(systemctl show "$unit" --property=KillMode,ExecStop,ControlGroup)
 still=
 case $shown in
 *ExecStop=*) ;;
@@ -21,8 +21,6 @@ esac
 
 # The lease: without a word this long, the wait is over.
 self=$(exec sh -c 'echo $PPID')
-# At the instant it must not stand behind what the host's other processes do then; where that can't be had, it does without.
-renice -n -20 -p "$self" >/dev/null 2>&1
 (
     trap 'kill "$nap" 2>/dev/null; exit 0' TERM
     sleep "$lease" &
