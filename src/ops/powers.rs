@@ -66,15 +66,16 @@ impl<'a> Powers<'a> {
     }
 }
 
-/// Addresses that vote now: who signed the last commit of a chain that advances, else whose vote any node has
-/// seen in the round under way.
+/// Addresses that vote now: on a chain that advances who signed one of the last two commits that any node has seen, else
+/// whose vote any node has seen in the round under way. A node's last commit may lack votes that came a moment late.
 pub(super) fn voting(chain: &Chain, situation: &Situation<'_>) -> BTreeSet<String> {
-    let answers = rpc_facts(chain, situation);
-    if situation.advancing {
-        let newest = answers.filter_map(|rpc| rpc.last_commit.as_ref()).max_by_key(|commit| commit.height);
-        return newest.map(|commit| commit.signed.iter().cloned().collect()).unwrap_or_default();
+    if !situation.advancing {
+        return rpc_facts(chain, situation).flat_map(voters).collect();
     }
-    answers.flat_map(voters).collect()
+    let commits = || rpc_facts(chain, situation).filter_map(|rpc| rpc.last_commit.as_ref());
+    let newest = commits().map(|commit| commit.height).max().unwrap_or(0);
+    let last = commits().filter(|commit| commit.height + 1 >= newest);
+    last.flat_map(|commit| commit.signed.iter().cloned()).collect()
 }
 
 fn voters(rpc: &RpcFacts) -> Vec<String> {

@@ -55,6 +55,7 @@ fn every_node_is_backed_up_one_after_the_other_and_the_chain_goes_on() {
     let fleet = Controller::new(&lab, &[]);
     let before = lab.units(&[]);
     let tip = lab.tip();
+    lab.wait_until_all_sign_again();
     let all = "chain:virtengine and (role:validator or role:sentry)";
     fleet.backup(&[all, "--profile", "config,data"]).exits(0).says("18 snapshots");
     lab.assert_started_anew(&of_main(&lab, before));
