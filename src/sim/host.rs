@@ -88,6 +88,9 @@ impl Folders {
         for database in DATABASES {
             make(&home.join(format!("data/{database}.db")))?;
             write(&home.join(format!("data/{database}.db/LOCK")), b"")?;
+            // What a backup finds there: a table, and what points to the newest.
+            write(&home.join(format!("data/{database}.db/000001.ldb")), database.as_bytes())?;
+            write(&home.join(format!("data/{database}.db/CURRENT")), b"MANIFEST-000000\n")?;
         }
         make(&home.join("data/cs.wal"))?;
         write(&home.join("data/cs.wal/wal"), WAL)?;

@@ -109,7 +109,7 @@ impl Keeper {
             chosen.add_never_cloned(&wanted.item, &wanted.target);
         }
         if chosen.files.is_empty() && profile.is_sealed() {
-            return Err(Fault::answer("its databases were not cloned"));
+            return Err(Fault::answer("there is no clone of its databases, or nothing is in it"));
         }
         if chosen.files.is_empty() {
             let paths = places.join(", ");
