@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::controller::{CHAIN, Controller};
 use crate::lab::{Host, Lab, Node};
-use crate::process::{Said, run, until};
+use crate::process::{Running, Said, run, until};
 
 const BACKUP: [&str; 2] = ["backup", "--yes"];
 
@@ -148,9 +148,14 @@ fn data_folder(node: &Node) -> String {
     Path::new("/").join(inside).display().to_string()
 }
 
-fn is_sealing(fleet: &Controller, node: &Node) {
+/// A backup of the node's databases, at a moment at which it stands still.
+fn caught_sealing(fleet: &Controller, node: &Node) -> Running {
+    fill_with_tables(&node.host, &data_folder(node));
+    let store = fleet.store();
+    let running = fleet.start(&["backup", &node.host.name, "--yes", "-p", "data", "--store", store.to_str().unwrap()]);
     fleet.wait_for_event("the seal", |event| event["event"] == "step_started");
     until(30, "the node stands still", || (node.unit_state().state == "inactive").then_some(()));
+    running
 }
 
 #[test]
@@ -158,10 +163,7 @@ fn a_host_starts_its_node_again_when_fleet_is_killed_and_the_run_is_resumed() {
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
     let node = lab.node("val-3");
-    fill_with_tables(&node.host, &data_folder(&node));
-    let store = fleet.store();
-    let running = fleet.start(&["backup", "val-3", "--yes", "-p", "data", "--store", store.to_str().unwrap()]);
-    is_sealing(&fleet, &node);
+    let running = caught_sealing(&fleet, &node);
     running.kill();
     until(60, "its node runs again", || (node.unit_state().state == "active").then_some(()));
     lab.wait_until_all_sign_again();
@@ -178,14 +180,11 @@ fn a_host_starts_its_node_again_when_the_sealing_itself_is_killed() {
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
     let node = lab.node("val-3");
-    fill_with_tables(&node.host, &data_folder(&node));
-    let store = fleet.store();
-    let running = fleet.start(&["backup", "val-3", "--yes", "-p", "data", "--store", store.to_str().unwrap()]);
-    is_sealing(&fleet, &node);
+    let running = caught_sealing(&fleet, &node);
     // The script and what it runs; not its guard, which systemd keeps.
     node.host.inside(&["sh", "-c", "pkill -9 -f '^/bin/sh -s'; pkill -9 -x 'cp|xargs|find'; true"]);
     until(60, "its node runs again", || (node.unit_state().state == "active").then_some(()));
     running.end(150).exits(4);
     lab.wait_until_all_sign_again();
-    assert!(!store.join("manifests").exists() || fleet.manifests().is_empty(), "half a clone was kept");
+    assert!(!fleet.store().join("manifests").exists() || fleet.manifests().is_empty(), "half a clone was kept");
 }

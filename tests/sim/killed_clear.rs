@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -124,10 +126,22 @@ pub fn place(rig: &Rig, wanted: impl Fn(&Value) -> bool) -> usize {
     rig.events().iter().position(wanted).unwrap()
 }
 
-/// What a reboot does: the leases are gone, and the node runs again by itself.
+/// What a reboot does: every script is ended, the leases are gone, and the node runs again by itself.
 pub fn reboot(rig: &Rig, host: &str) {
+    end_scripts(&rig.sim.host(host).join("root"));
     fs::remove_dir_all(rig.sim.host(host).join("root/run/fleet")).unwrap();
     rig.ask(host, "systemctl start virtengined");
+}
+
+/// Kills what still runs for the host of this root: scripts outlive the fleet that sent them.
+fn end_scripts(root: &Path) {
+    let mark = format!("FLEET_SIM_ROOT={}\0", root.display());
+    for process in fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap()) {
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        if environment.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+            let _ = Command::new("kill").arg("-KILL").arg(process.file_name()).stderr(Stdio::null()).status();
+        }
+    }
 }
 
 /// Runs of which fleet dies between the decision and the starts, while `host` reboots; it is resumed, and all logs are
