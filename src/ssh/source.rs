@@ -67,13 +67,8 @@ impl Source {
         lists(&text).ok_or_else(|| self.error("its list of files can't be read"))
     }
 
-    /// The SHA-256 of files below `folder`, lower-case hex, in the order of `names`; `tell` hears how many are done.
-    pub async fn hash(
-        &self,
-        folder: &str,
-        names: &[String],
-        mut tell: impl FnMut(usize),
-    ) -> Result<Vec<String>, LinkError> {
+    /// The SHA-256 of files below `folder`, lower-case hex, in the order of `names`.
+    pub async fn hash(&self, folder: &str, names: &[String]) -> Result<Vec<String>, LinkError> {
         let mut script = open_script(&self.link, self.r#become, scripts::HASH, &[folder]).await?;
         let feeding = feed(&script, names);
         let (mut hashes, mut rest) = (Vec::with_capacity(names.len()), Vec::new());
@@ -83,7 +78,6 @@ impl Source {
                 let line: Vec<u8> = rest.drain(..=at).collect();
                 hashes.push(String::from_utf8_lossy(line.get(..64).unwrap_or_default()).into_owned());
             }
-            tell(hashes.len());
         }
         feeding.abort();
         let whole = |hash: &String| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -15,6 +15,7 @@ use crate::model::inventory::{Become, Inventory};
 use crate::model::plan::{Action, Check, Target, WalContent};
 use crate::ssh::armed::Waiting;
 use crate::ssh::shell::{Script, open_script, run_script};
+use crate::ssh::source::Source;
 use crate::ssh::{Link, LinkError, LinkErrorKind, Links, answer, http, scripts};
 
 /// How long a question may take on a host.
@@ -40,6 +41,12 @@ impl SshTransport {
 
     fn become_of(&self, host: &str) -> Become {
         self.inventory.host(host).and_then(|host| host.ssh.r#become).unwrap_or_default()
+    }
+
+    /// A host's files, over a connection of their own.
+    pub async fn source(&self, host: &str) -> Result<Source, Fault> {
+        let link = self.links.bulk(host).await.map_err(Fault::from)?;
+        Ok(Source::new(link, self.become_of(host)))
     }
 
     async fn script(&self, host: &str, script: &str, args: &[&str], bound: Duration) -> Result<String, Fault> {

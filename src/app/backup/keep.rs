@@ -14,9 +14,7 @@ use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
 use crate::model::backup::{Item, Kept};
-use crate::model::inventory::{Become, Inventory};
 use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest, SegmentEntry};
-use crate::ssh::Links;
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
 use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
@@ -28,8 +26,6 @@ const ATTEMPTS: usize = 2;
 
 /// Keeps items of one run.
 pub struct Keeper {
-    pub links: Arc<Links>,
-    pub inventory: Arc<Inventory>,
     pub transport: Arc<SshTransport>,
     pub store: Store,
     /// Hosts at once.
@@ -57,19 +53,13 @@ impl Archive for Keeper {
 }
 
 impl Keeper {
-    async fn source(&self, host: &str) -> Result<Source, Fault> {
-        let link = self.links.bulk(host).await.map_err(Fault::from)?;
-        let r#become = self.inventory.host(host).and_then(|host| host.ssh.r#become).unwrap_or(Become::None);
-        Ok(Source::new(link, r#become))
-    }
-
     async fn bring(
         &self,
         wanted: &Wanted,
         batch: &Batch,
         tell: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Kept, Fault> {
-        let source = self.source(&batch.host).await?;
+        let source = self.transport.source(&batch.host).await?;
         let chosen = self.choose(wanted, &source).await?;
         let parent = self.parent(batch).await.map_err(Fault::from)?;
         let mut gathered = Gathered::default();
@@ -179,9 +169,9 @@ impl Keeper {
         let mut brought = Vec::new();
         let folder = place(wanted, wanted.item.roots.get(root).map_or("", String::as_str));
         for attempt in 1..=ATTEMPTS {
-            let source = self.source(&batch.host).await?;
+            let source = self.transport.source(&batch.host).await?;
             let names: Vec<String> = part.iter().map(|(name, _)| name.clone()).collect();
-            let hashes = source.hash(&folder, &names, |_| ()).await.map_err(Fault::from)?;
+            let hashes = source.hash(&folder, &names).await.map_err(Fault::from)?;
             let (mut again, mut reused) = (BTreeMap::new(), Gathered::default());
             for ((name, expected), sha256) in part.iter().zip(hashes) {
                 let (path, expected) = (format!("{root}/{name}"), Expected { sha256, ..expected.clone() });

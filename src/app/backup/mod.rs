@@ -62,8 +62,6 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
     let Some(backup) = &plan.backup else { return Ok(None) };
     let store = Store::folder_or_new(Path::new(&backup.store)).await?;
     Ok(Some(Arc::new(Keeper {
-        links: Arc::clone(&context.links),
-        inventory: Arc::clone(&context.inventory),
         transport: Arc::clone(&context.transport),
         store,
         hosts: Semaphore::new(backup.parallel),
