@@ -5,7 +5,8 @@ pub const FLEET: &str = "\
 Nothing is installed on the hosts. What fleet leaves there: leases in
 /run/fleet and, in /var/lib/fleet, the records of the last 20 locks with the
 steps that were taken under each. Beside a write-ahead log that was replaced
-lies the old one, in a folder FOLDER.fleet-RUN.
+lies the old one, in a folder FOLDER.fleet-RUN. While a stop is armed there are
+two transient units, fleet-stop-RUN-STEP.
 
 Without -i the inventory is ./inventory.toml, else fleet/inventory.toml in the
 user's config folder. Runs are kept in $XDG_STATE_HOME/fleet/runs, by default

@@ -239,12 +239,23 @@ impl Lab {
         self.file().hosts.into_iter().filter(held).map(|host| host.name).collect()
     }
 
+    /// Hosts on which a unit for a stop is left.
+    pub fn stops_left(&self) -> Vec<String> {
+        let left = |host: &Host| {
+            let units = std::fs::read_dir(format!("/proc/{}/root/run/systemd/transient", host.leader));
+            let names = units.into_iter().flatten().map(|unit| unit.unwrap().file_name());
+            names.into_iter().any(|name| name.to_string_lossy().starts_with("fleet-stop-"))
+        };
+        self.file().hosts.into_iter().filter(left).map(|host| host.name).collect()
+    }
+
     /// Every unit as `before`, no lock held, and blocks go on.
     pub fn assert_untouched(&self, before: &BTreeMap<String, Unit>) {
         let mut now = self.units(&[]);
         now.retain(|key, _| before.contains_key(key));
         assert_eq!(&now, before, "a unit was touched");
         assert_eq!(self.locked(), [""; 0], "hosts whose lock isn't given back");
+        assert_eq!(self.stops_left(), [""; 0], "hosts on which a unit for a stop is left");
         let tip = self.tip();
         until(30, "the chain goes on", || (self.tip() > tip).then_some(()));
     }

@@ -19,13 +19,29 @@ case $shown in
     ;;
 esac
 
+# Where systemd can watch for a file, it stops the unit by itself when the file is made, as a conflict with a transient
+# unit: at the instant no process has to be started to ask for it.
+stopper=fleet-stop-$run-$step
+trigger=$leases/$run-$step.stop
+if [ -n "$base" ] || ! command -v systemd-run >/dev/null ||
+    ! systemd-run --quiet --collect --unit="$stopper" --path-property=PathExists="$trigger" \
+        --property=Conflicts="$unit" --property=RemainAfterExit=yes -- true >/dev/null 2>&1; then
+    stopper=
+fi
+# Nothing can stop the unit any more that way.
+drop_stopper() {
+    [ -n "$stopper" ] || return 0
+    systemctl stop "$stopper.path" "$stopper.service" >/dev/null 2>&1
+    rm -f "$trigger"
+}
+
 # The lease: without a word this long, the wait is over.
 self=$(exec sh -c 'echo $PPID')
 (
     trap 'kill "$nap" 2>/dev/null; exit 0' TERM
     sleep "$lease" &
     nap=$!
-    wait "$nap" && kill -TERM "$self"
+    wait "$nap" && drop_stopper && kill -TERM "$self"
 ) </dev/null >/dev/null 2>&1 &
 guard=$!
 end_guard() { kill -TERM "$guard" 2>/dev/null; wait "$guard" 2>/dev/null; }
@@ -38,6 +54,7 @@ while :; do
     fire) break ;;
     *)
         end_guard
+        drop_stopper
         echo disarmed
         exit 0
         ;;
@@ -60,6 +77,7 @@ fi
 # From the instant on no process is started but the one that stops: each would put this host behind the others.
 read_hundredths
 refuse() {
+    drop_stopper
     note_end "$step" "$epoch" refused
     echo "refused=$1"
     unit_facts "$unit" "$home" "$db_dir" "$state_file"
@@ -75,11 +93,13 @@ if [ "$kill_after" -gt 0 ]; then
 fi
 signal_all() { [ -z "$still" ] || while read -r pid; do kill "$1" "$pid"; done <"$still" 2>/dev/null; }
 signal_all -STOP
+[ -z "$stopper" ] || : >"$trigger"
 systemctl stop "$unit" </dev/null >/dev/null 2>&1
 code=$?
 [ "$code" = 0 ] || signal_all -CONT
 # It ignores what we ignore; left alive it would kill the node that is started next.
 [ "$kill_after" -gt 0 ] && kill -KILL "$killer" 2>/dev/null
+drop_stopper
 note_end "$step" "$epoch" "$code"
 [ "$code" = 0 ] || echo "refused=systemctl stop $unit: exit $code"
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
