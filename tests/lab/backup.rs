@@ -152,7 +152,8 @@ fn data_folder(node: &Node) -> String {
 fn caught_sealing(fleet: &Controller, node: &Node) -> Running {
     fill_with_tables(&node.host, &data_folder(node));
     let store = fleet.store();
-    let running = fleet.start(&["backup", &node.host.name, "--yes", "-p", "data", "--store", store.to_str().unwrap()]);
+    let what = ["backup", &node.host.name, "--yes", "-p", "data", "--store", store.to_str().unwrap()];
+    let running = fleet.start(&[&what[..], &["--stop-timeout", "20s"]].concat());
     fleet.wait_for_event("the seal", |event| event["event"] == "step_started");
     until(30, "the node stands still", || (node.unit_state().state == "inactive").then_some(()));
     running

@@ -1,12 +1,13 @@
 //! The chain, seen through the nodes' own RPC and never by fleet's word.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::lab::{Lab, Node};
-use crate::process::{run, until};
+use crate::process::until;
 
 /// In a commit: the validator signed for the block.
 const SIGNED: u64 = 2;
@@ -14,10 +15,13 @@ const SIGNED: u64 = 2;
 impl Node {
     /// The result of an RPC call; none while the node doesn't answer.
     pub fn rpc(&self, call: &str) -> Option<Value> {
-        let mut curl = Command::new("nsenter");
-        curl.arg(format!("--net=/run/netns/{}", self.host.netns));
-        curl.args(["curl", "-s", "-m", "5", &format!("http://127.0.0.1:{}/{call}", self.rpc_port)]);
-        let body: Value = serde_json::from_str(&run(curl, 10).out).ok()?;
+        let mut answer = String::new();
+        let mut stream = self.host.connect(self.rpc_port).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        write!(stream, "GET /{call} HTTP/1.0\r\n\r\n").ok()?;
+        stream.read_to_string(&mut answer).ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        let body: Value = serde_json::from_str(body).ok()?;
         body.get("result").cloned()
     }
 

@@ -1,10 +1,16 @@
 //! The lab, brought up once and reset for each test, and what can be done to its hosts without fleet.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::Deserialize;
 
 use crate::process::{Said, run, until};
@@ -130,6 +136,16 @@ impl Host {
         let mut enter = Command::new("nsenter");
         enter.args(["-t", &self.leader.to_string(), "-m", "-u", "-i", "-n", "-p", "--"]).args(command);
         run(enter, 15).exits(0)
+    }
+
+    /// A connection to a port of its loopback, without SSH: by a thread that enters its network.
+    pub fn connect(&self, port: u16) -> io::Result<TcpStream> {
+        let network = File::open(format!("/run/netns/{}", self.netns))?;
+        let enter_and_connect = || {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        };
+        thread::scope(|scope| scope.spawn(enter_and_connect).join().unwrap())
     }
 
     /// A path on it, seen from here.
