@@ -3,12 +3,12 @@
 run=$1 epoch=$2 step=$3 lease=$4 kill_after=$5 unit=$6 home=$7 db_dir=$8 state_file=$9
 
 fenced "$run" "$epoch" && { echo "refused=another run has taken this host's lock"; exit 0; }
-systemctl show "$unit" --property=LoadState --value | grep -qx loaded || { echo "refused=there is no unit $unit"; exit 0; }
+shown=$(systemctl show "$unit" --property=LoadState,KillMode,ExecStop,ControlGroup)
+case $shown in *LoadState=loaded*) ;; *) echo "refused=there is no unit $unit"; exit 0 ;; esac
 
 # Where systemd itself signals all processes of the unit, they can be made to stand still first: systemd follows its SIGTERM
 # with SIGCONT (systemd.kill(5)). No process has to be started for that, so it happens at the instant on every host, and no
 # node sees the others leave. A unit that brings its own command for stopping may need them awake.
-shown=$(systemctl show "$unit" --property=KillMode,ExecStop,ControlGroup)
 still=
 case $shown in
 *ExecStop=*) ;;
@@ -25,7 +25,7 @@ stopper=fleet-stop-$run-$step
 trigger=$leases/$run-$step.stop
 if [ -n "$base" ] || ! command -v systemd-run >/dev/null ||
     ! systemd-run --quiet --collect --unit="$stopper" --path-property=PathExists="$trigger" \
-        --property=Conflicts="$unit" --property=RemainAfterExit=yes -- true >/dev/null 2>&1; then
+        --property=Conflicts="$unit" --property=After="$unit" --property=RemainAfterExit=yes -- true >/dev/null 2>&1; then
     stopper=
 fi
 # Nothing can stop the unit any more that way.
@@ -61,6 +61,12 @@ while :; do
     esac
 done
 
+# Nanoseconds, as a whole and nine digits.
+sleep_for() {
+    fraction=$(($1 % 1000000000 + 1000000000))
+    sleep "$(($1 / 1000000000)).${fraction#1}"
+}
+
 # From here on it happens whatever the link does.
 trap '' HUP PIPE INT TERM
 kill -TERM "$guard" 2>/dev/null
@@ -69,11 +75,11 @@ echo ack 2>/dev/null
 now=$(date +%s%N)
 read_hundredths
 left=$((instant - now))
+# Until then systemd has begun by itself and is asked only for the end: asking costs it as much as stopping.
+[ -z "$stopper" ] || sleep_for $((left + 200000000)) >/dev/null 2>&1 &
+later=$!
 due=$((hundredths + left / 10000000))
-if [ "$left" -gt 0 ]; then
-    fraction=$((left % 1000000000 + 1000000000))
-    sleep "$((left / 1000000000)).${fraction#1}"
-fi
+[ "$left" -le 0 ] || sleep_for "$left"
 # From the instant on no process is started but the one that stops: each would put this host behind the others.
 read_hundredths
 refuse() {
@@ -93,7 +99,7 @@ if [ "$kill_after" -gt 0 ]; then
 fi
 signal_all() { [ -z "$still" ] || while read -r pid; do kill "$1" "$pid"; done <"$still" 2>/dev/null; }
 signal_all -STOP
-[ -z "$stopper" ] || : >"$trigger"
+[ -z "$stopper" ] || { : >"$trigger" && wait "$later"; }
 systemctl stop "$unit" </dev/null >/dev/null 2>&1
 code=$?
 [ "$code" = 0 ] || signal_all -CONT

@@ -16,8 +16,8 @@ watchdogs() {
     for file in /etc/systemd/system/monit.service /lib/systemd/system/monit.service; do
         [ -e "$file" ] && systemctl is-active --quiet monit.service && echo "watchdog=monit" && break
     done
-    for file in /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /var/spool/cron/*; do
-        [ -f "$file" ] && grep -v '^[[:space:]]*#' "$file" 2>/dev/null | grep -qF -e "$1" && echo "watchdog=$file starts $1"
+    grep -lsF -e "$1" /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /var/spool/cron/* | while IFS= read -r file; do
+        grep -v '^[[:space:]]*#' "$file" | grep -qF -e "$1" && echo "watchdog=$file starts $1"
     done
     :
 }
@@ -31,18 +31,20 @@ while [ "$#" -ge 5 ]; do
     [ -e "$records/hold/$unit" ] && echo "held=1"
     case $shown in *ExecStart=*cosmovisor*) echo "cosmovisor=1" ;; esac
     if [ -n "$home" ]; then
-        disk=$(df -P -B1 "$home" 2>/dev/null | tail -n 1)
-        [ -n "$disk" ] && echo "disk=$disk"
+        df -P -B1 "$home" 2>/dev/null | { read -r _ && IFS= read -r line && echo "disk=$line"; }
         if [ -d "$home" ]; then
             show_file config "$home/config/config.toml" || echo "config.error=cannot read $home/config/config.toml"
             show_file app "$home/config/app.toml"
         else
             echo "config.error=there is no folder $home, or it cannot be read"
         fi
-        invocation=$(echo "$shown" | sed -n 's/^InvocationID=//p')
+        invocation=
+        case $shown in *InvocationID=*) invocation=${shown#*InvocationID=} ;; esac
+        invocation=${invocation%%
+*}
         [ -n "$journal" ] && [ -n "$invocation" ] && journalctl --quiet --output=cat "_SYSTEMD_INVOCATION_ID=$invocation" --lines=3000 2>/dev/null |
             grep -q 'CONSENSUS FAILURE' && echo "consensus_failure=1"
     fi
-    [ -n "$binary" ] && echo "version=$("$binary" version 2>/dev/null | head -n 1)"
+    [ -n "$binary" ] && "$binary" version 2>/dev/null | { IFS= read -r line; echo "version=$line"; }
 done
 echo "done=1"
