@@ -136,7 +136,7 @@ fn a_halt_stops_every_node_and_a_start_brings_them_back() {
         assert_eq!(node.unit_state().state, "inactive", "{}", node.host.name);
     }
     assert_eq!(lab.other().unit_state().state, "active", "the second chain on val-6 was touched");
-    assert_eq!(lab.stops_left(), [""; 0], "hosts on which a unit for a stop is left");
+    lab.wait_until_no_stop_is_left();
     fleet.fleet(&["start", CHAIN, "--yes", "--blocks", "1"]).exits(0);
     lab.wait_until_all_sign_again();
     let runs = fleet.fleet(&["runs", "list"]).exits(0);

@@ -3,7 +3,7 @@
 run=$1 epoch=$2 step=$3 lease=$4 kill_after=$5 unit=$6 home=$7 db_dir=$8 state_file=$9
 
 fenced "$run" "$epoch" && { echo "refused=another run has taken this host's lock"; exit 0; }
-shown=$(systemctl show "$unit" --property=LoadState,KillMode,ExecStop,ControlGroup)
+shown=$(systemctl show "$unit" --property=LoadState,ActiveState,KillMode,ExecStop,ControlGroup)
 case $shown in *LoadState=loaded*) ;; *) echo "refused=there is no unit $unit"; exit 0 ;; esac
 
 # Where systemd itself signals all processes of the unit, they can be made to stand still first: systemd follows its SIGTERM
@@ -23,16 +23,17 @@ esac
 # unit: at the instant no process has to be started to ask for it.
 stopper=fleet-stop-$run-$step
 trigger=$leases/$run-$step.stop
-if [ -n "$base" ] || ! command -v systemd-run >/dev/null ||
-    ! systemd-run --quiet --collect --unit="$stopper" --path-property=PathExists="$trigger" \
-        --property=Conflicts="$unit" --property=After="$unit" --property=RemainAfterExit=yes -- true >/dev/null 2>&1; then
-    stopper=
-fi
-# Nothing can stop the unit any more that way.
+preparing=
+case $base$shown in
+/*) ;;
+*ActiveState=active*)
+    systemd-run --quiet --collect --unit="$stopper" --path-property=PathExists="$trigger" \
+        --property=Conflicts="$unit" --property=After="$unit" --property=RemainAfterExit=yes -- true >/dev/null 2>&1 &
+    preparing=$!
+    ;;
+esac
 drop_stopper() {
-    [ -n "$stopper" ] || return 0
-    systemctl stop "$stopper.path" "$stopper.service" >/dev/null 2>&1
-    rm -f "$trigger"
+    [ -z "$preparing" ] || systemctl stop "$stopper.path" "$stopper.service" >/dev/null 2>&1
 }
 
 # The lease: without a word this long, the wait is over.
@@ -41,7 +42,7 @@ self=$(exec sh -c 'echo $PPID')
     trap 'kill "$nap" 2>/dev/null; exit 0' TERM
     sleep "$lease" &
     nap=$!
-    wait "$nap" && drop_stopper && kill -TERM "$self"
+    wait "$nap" && { drop_stopper; kill -TERM "$self"; }
 ) </dev/null >/dev/null 2>&1 &
 guard=$!
 end_guard() { kill -TERM "$guard" 2>/dev/null; wait "$guard" 2>/dev/null; }
@@ -54,6 +55,7 @@ while :; do
     fire) break ;;
     *)
         end_guard
+        [ -z "$preparing" ] || wait "$preparing"
         drop_stopper
         echo disarmed
         exit 0
@@ -75,19 +77,23 @@ echo ack 2>/dev/null
 now=$(date +%s%N)
 read_hundredths
 left=$((instant - now))
-# Until then systemd has begun by itself and is asked only for the end: asking costs it as much as stopping.
-[ -z "$stopper" ] || sleep_for $((left + 200000000)) >/dev/null 2>&1 &
-later=$!
 due=$((hundredths + left / 10000000))
+if [ -n "$preparing" ] && wait "$preparing"; then
+    # Systemd is asked for the end when it has begun by itself everywhere: asking costs it as much as stopping.
+    sleep_for $((left + 100000000)) >/dev/null 2>&1 &
+    later=$!
+else
+    trigger=
+fi
 [ "$left" -le 0 ] || sleep_for "$left"
 # From the instant on no process is started but the one that stops: each would put this host behind the others.
 read_hundredths
 refuse() {
-    drop_stopper
     note_end "$step" "$epoch" refused
     echo "refused=$1"
     unit_facts "$unit" "$home" "$db_dir" "$state_file"
     echo "done=1"
+    drop_stopper
     exit 0
 }
 # A host that was frozen or suspended meanwhile does nothing.
@@ -99,14 +105,16 @@ if [ "$kill_after" -gt 0 ]; then
 fi
 signal_all() { [ -z "$still" ] || while read -r pid; do kill "$1" "$pid"; done <"$still" 2>/dev/null; }
 signal_all -STOP
-[ -z "$stopper" ] || { : >"$trigger" && wait "$later"; }
+[ -z "$trigger" ] || { : >"$trigger" && wait "$later"; }
 systemctl stop "$unit" </dev/null >/dev/null 2>&1
 code=$?
+# From here on the file can stop nothing: the unit may be started again while what watched for it is taken off.
+[ -z "$trigger" ] || rm -f "$trigger"
 [ "$code" = 0 ] || signal_all -CONT
 # It ignores what we ignore; left alive it would kill the node that is started next.
 [ "$kill_after" -gt 0 ] && kill -KILL "$killer" 2>/dev/null
-drop_stopper
 note_end "$step" "$epoch" "$code"
 [ "$code" = 0 ] || echo "refused=systemctl stop $unit: exit $code"
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
 echo "done=1"
+drop_stopper
