@@ -3,6 +3,7 @@
 //! A manifest is complete in itself: it names every file and every segment it needs, whichever snapshot brought them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,14 @@ use crate::error::{Error, Result};
 
 /// The format of manifests that this program reads and writes.
 pub const FORMAT: u32 = 1;
+
+/// What the address of a bucket begins with.
+pub const BUCKET: &str = "s3://";
+
+/// Whether a store's place is the address of a bucket, and not a folder.
+pub fn is_bucket(place: &Path) -> bool {
+    place.to_str().is_some_and(|address| address.starts_with(BUCKET))
+}
 
 /// What stands between a large file's path and the number of a piece of it, in the segment that holds the piece.
 pub const PART: &str = ".fleet-part-";

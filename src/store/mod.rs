@@ -14,6 +14,7 @@
 //! A file that is larger than a segment is cut into pieces, each in a segment of its own, as `PATH.fleet-part-000000`
 //! and so on; `cat PATH.fleet-part-*` joins them.
 
+use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::runtime::Handle;
 
 mod archive;
+mod bucket;
 mod copy;
 mod extract;
 mod folder;
@@ -36,6 +38,7 @@ mod segment;
 mod verified;
 mod verify;
 
+pub use bucket::Bucket;
 pub use copy::Copied;
 pub use folder::Folder;
 pub use hold::{Hold, Purpose};
@@ -48,7 +51,7 @@ pub use verify::{Checked, Flaw};
 
 use crate::engine::{Clock, SystemClock};
 use crate::error::{Error, Result};
-use crate::model::snapshot::{FORMAT, of_our_format};
+use crate::model::snapshot::{FORMAT, is_bucket, of_our_format};
 
 /// A manifest of half a million files has about 100 MB; no more than this is read of any.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
@@ -61,6 +64,17 @@ pub struct Store {
     runtime: Handle,
 }
 
+/// What a place holds: a bucket where it is the address of one, else a folder.
+fn objects(place: &Path) -> Result<Arc<dyn Objects>> {
+    match place.to_str().filter(|_| is_bucket(place)) {
+        Some(address) => {
+            let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+            Ok(Arc::new(Bucket::at(address, std::env::vars_os().filter_map(named))?))
+        }
+        None => Ok(Arc::new(Folder::new(place))),
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Mark {
     format: u32,
@@ -68,14 +82,20 @@ struct Mark {
 }
 
 impl Store {
-    /// The store in a folder.
-    pub async fn folder(path: &Path) -> Result<Self> {
-        Self::open(Arc::new(Folder::new(path)), Arc::new(SystemClock)).await
+    /// The store in a folder or a bucket.
+    pub async fn at(place: &Path) -> Result<Self> {
+        Self::open(objects(place)?, Arc::new(SystemClock)).await
     }
 
-    /// The store in a folder; one is made there if the folder is empty or missing.
-    pub async fn folder_or_new(path: &Path) -> Result<Self> {
-        Self::init(Arc::new(Folder::new(path)), Arc::new(SystemClock)).await
+    /// The store there; one is made if the place is empty or missing.
+    pub async fn at_or_new(place: &Path) -> Result<Self> {
+        Self::init(objects(place)?, Arc::new(SystemClock)).await
+    }
+
+    /// Refuses a place that is something else than a store or empty; changes nothing.
+    pub async fn may_be_at(place: &Path) -> Result<()> {
+        let store = Self { objects: objects(place)?, clock: Arc::new(SystemClock), runtime: Handle::current() };
+        if store.is_empty().await? { Ok(()) } else { Self::at(place).await.map(drop) }
     }
 
     /// The store in these objects, which must be one.

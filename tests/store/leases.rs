@@ -71,23 +71,23 @@ fn the_same_run_takes_its_own_lease_over() {
 fn what_is_no_store_is_refused_and_left_alone() {
     let world = World::new();
     let other = world.beside("other");
-    let missing = world.run(Store::folder(&other)).map(|_| ()).unwrap_err();
+    let missing = world.run(Store::at(&other)).map(|_| ()).unwrap_err();
     assert_eq!((missing.kind.exit_code(), missing.message.contains("there is no store at")), (2, true), "{missing}");
     std::fs::create_dir(&other).unwrap();
     std::fs::create_dir(other.join("lost+found")).unwrap();
-    world.run(Store::folder_or_new(&other)).unwrap();
-    world.run(Store::folder(&other)).unwrap();
+    world.run(Store::at_or_new(&other)).unwrap();
+    world.run(Store::at(&other)).unwrap();
     let full = world.beside("full");
     std::fs::create_dir(&full).unwrap();
     std::fs::write(full.join("letter.txt"), "dear").unwrap();
-    for opened in [world.run(Store::folder(&full)), world.run(Store::folder_or_new(&full))] {
+    for opened in [world.run(Store::at(&full)), world.run(Store::at_or_new(&full))] {
         let error = opened.map(|_| ()).unwrap_err();
         assert!(error.message.contains("isn't a store of fleet, and it isn't empty"), "{error}");
     }
     assert_eq!(std::fs::read_dir(&full).unwrap().count(), 1);
-    let unmounted = world.run(Store::folder_or_new(&world.beside("no/such/disk"))).map(|_| ()).unwrap_err();
+    let unmounted = world.run(Store::at_or_new(&world.beside("no/such/disk"))).map(|_| ()).unwrap_err();
     assert!(unmounted.message.contains("No such file"), "{unmounted}");
     std::fs::write(world.root().join("fleet-store.json"), r#"{"format":2,"id":"x"}"#).unwrap();
-    let newer = world.run(Store::folder(&world.root())).map(|_| ()).unwrap_err();
+    let newer = world.run(Store::at(&world.root())).map(|_| ()).unwrap_err();
     assert!(newer.message.contains("format 2") && !newer.hints.is_empty(), "{newer}");
 }

@@ -127,7 +127,7 @@ fn a_copy_is_the_same_snapshot_and_brings_only_what_is_missing() {
     let world = World::new();
     world.backup(&world.store, "01A", &files(0), small()).unwrap();
     world.backup(&world.store, "01B", &files(2), small()).unwrap();
-    let other = world.run(fleet::store::Store::folder_or_new(&world.beside("copy"))).unwrap();
+    let other = world.run(fleet::store::Store::at_or_new(&world.beside("copy"))).unwrap();
     let first = world.run(world.store.copy(&other, "01A", &mut |_| ())).unwrap();
     let second = world.run(world.store.copy(&other, "01B", &mut |_| ())).unwrap();
     assert_eq!((first.segments, first.there, second.segments, second.there), (4, 0, 2, 2));

@@ -112,13 +112,18 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::in_objects(|root| Arc::new(Folder::new(root)))
+    }
+
+    /// In what is made for the store's folder.
+    pub fn in_objects(objects: impl FnOnce(&Path) -> Arc<dyn Objects>) -> Self {
         // What is synced in memory takes no time.
         let memory = Path::new("/dev/shm");
         let home = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let clock = Arc::new(Standing(AtomicI64::new(START_MS)));
-        let folder = Arc::new(Folder::new(&home.path().join("store")));
-        let store = runtime.block_on(Store::init(folder, Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
+        let objects = objects(&home.path().join("store"));
+        let store = runtime.block_on(Store::init(objects, Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
         Self { runtime, clock, store, home }
     }
 

@@ -4,7 +4,7 @@ mod choose;
 mod keep;
 mod node;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -19,6 +19,7 @@ use crate::engine::Archive;
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
 use crate::model::plan::{Operation, Plan};
+use crate::model::snapshot::is_bucket;
 use crate::ops::{BackupOf, Request};
 use crate::store::Store;
 use keep::Keeper;
@@ -27,15 +28,14 @@ use keep::Keeper;
 pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     let selector = context.selector(args.selector.as_deref())?;
     let scope = scope(&context.inventory, selector.as_deref())?;
-    let store = std::path::absolute(place(&args.store, &context.inventory)?);
-    let store = store.map_err(|error| Error::usage(format!("--store: {error}")))?;
+    let store = lasting(place(&args.store, &context.inventory)?)?;
     let asked = BackupOf {
         store: utf8(&store)?,
         profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
         named: selector.as_deref().is_some_and(names_hosts),
         parallel: args.parallel.get(),
     };
-    check_place(&store).await?;
+    Store::may_be_at(&store).await?;
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];
     let request = Request {
@@ -60,7 +60,7 @@ fn names_hosts(selector: &str) -> bool {
 /// Where a plan's copies go; `None` for a plan that makes none.
 pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Archive>>> {
     let Some(backup) = &plan.backup else { return Ok(None) };
-    let store = Store::folder_or_new(Path::new(&backup.store)).await?;
+    let store = Store::at_or_new(Path::new(&backup.store)).await?;
     Ok(Some(Arc::new(Keeper {
         transport: Arc::clone(&context.transport),
         store,
@@ -69,10 +69,12 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
     })))
 }
 
-/// A folder that is something else is refused before any host is asked.
-async fn check_place(store: &Path) -> Result<()> {
-    let empty = std::fs::read_dir(store).map_or(true, |mut entries| entries.next().is_none());
-    if empty { Ok(()) } else { Store::folder(store).await.map(drop) }
+/// A store's place as it is named from anywhere.
+fn lasting(place: PathBuf) -> Result<PathBuf> {
+    if is_bucket(&place) {
+        return Ok(place);
+    }
+    std::path::absolute(place).map_err(|error| Error::usage(format!("--store: {error}")))
 }
 
 fn profile(name: &str) -> Result<Profile> {

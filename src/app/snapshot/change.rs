@@ -171,7 +171,7 @@ pub(super) async fn copy(global: &Global, store: &Store, to: &Path, texts: &[Str
 }
 
 async fn copy_all(store: &Store, to: &Path, ids: &BTreeSet<String>) -> Result<(String, Copied)> {
-    let other = Store::folder_or_new(to).await?;
+    let other = Store::at_or_new(to).await?;
     let hold = hold(&other, Purpose::Copy).await?;
     let mut all = Copied::default();
     let mut result = Ok(());

@@ -45,7 +45,7 @@ async fn opened(global: &Global, args: &StoreArgs) -> Result<Store> {
         Some(path) => path.clone(),
         None => place(args, &inventory(global)?)?,
     };
-    Store::folder(&path).await
+    Store::at(&path).await
 }
 
 /// The store that is named, else that of the inventory.

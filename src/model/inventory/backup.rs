@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::problems::Problems;
 use super::raw::RawBackup;
 use super::values;
+use crate::model::snapshot::is_bucket;
 
 /// Where snapshots are kept, and which of them stay.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Backup {
-    /// The store's folder.
+    /// The store: a folder, or the address of a bucket.
     pub store: Option<PathBuf>,
     /// Which of them stay.
     pub keep: Keep,
@@ -48,7 +49,8 @@ pub fn days(span: Duration) -> String {
 
 /// Reads the section; a relative store lies beside the inventory, in `folder`.
 pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
-    let store = problems.read(raw.store.as_ref(), values::some).map(|store| folder.join(store));
+    let store = problems.read(raw.store.as_ref(), values::some);
+    let store = store.map(|store| if is_bucket(Path::new(&store)) { store.into() } else { folder.join(store) });
     let mut number = |given: &Option<toml::Spanned<i64>>| {
         let given = given.as_ref()?;
         problems.take(given.span(), values::amount(*given.get_ref()))
@@ -76,6 +78,8 @@ mod tests {
         let all = "[backup]\nstore = \"snapshots\"\n[backup.keep]\nlast = 3\nhourly = 24\ndaily = 7\nwithin = \"2d\"";
         let found = read(all).unwrap();
         assert_eq!(found.store.unwrap(), Path::new("/etc/fleet/snapshots"));
+        let bucket = read("[backup]\nstore = \"s3://copies/fleet\"").unwrap().store.unwrap();
+        assert_eq!(bucket, Path::new("s3://copies/fleet"));
         let within = Some(Duration::from_secs(2 * 24 * 3600));
         assert_eq!(found.keep, Keep { last: 3, hourly: 24, daily: 7, weekly: 0, monthly: 0, within });
         assert_eq!(read("").unwrap(), Backup::default());
