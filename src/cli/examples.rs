@@ -258,3 +258,32 @@ Example:
 pub const MAN: &str = "\
 Example:
   fleet man > fleet.1 && man ./fleet.1";
+
+/// `fleet restore`
+pub const RESTORE: &str = "\
+The snapshot is proven in the store, brought into a folder beside the databases
+while the node runs, and hashed there. Then the node is stopped, each database
+is exchanged by renames, and the node starts. The old databases stay beside them
+as NAME.fleet-RUN: fleet restore release removes them. Keys, the signer's state
+and the WAL stay as they are, whatever the age of the snapshot. Of several hosts
+all are stopped, then all exchanged, then started in order. Only databases (the
+profile data) are restored; config and cosmovisor are unpacked by hand.
+
+Refused: a snapshot of another chain, genesis or kind of databases, no space, a
+key without its signer's state, and, but for the whole fleet, what would take
+the voting power under the quorum. The first Ctrl-C while the snapshot comes
+leaves at once; fleet resume goes on with what is there.
+
+Examples:
+  fleet restore latest val-3 --store /srv/fleet --dry-run
+  fleet restore sentry-1:latest val-3 val-4 --store /srv/fleet
+  fleet restore 01JD7Q 'chain:virtengine' --store /srv/fleet";
+
+/// `fleet restore release`
+pub const RESTORE_RELEASE: &str = "\
+Only what a restore has exchanged is removed, and snapshots that came but were
+never put in place; not those of a restore that isn't finished.
+
+Examples:
+  fleet restore release val-3
+  fleet restore release val-3 --run 01JD7QW0J5Y4C8NF";

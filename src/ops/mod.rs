@@ -6,6 +6,7 @@ mod needs;
 pub mod policy;
 mod powers;
 mod request;
+mod restore;
 pub mod retention;
 pub mod rules;
 mod scene;
@@ -13,7 +14,7 @@ mod start;
 pub mod wal;
 mod without;
 
-pub use request::{BackupOf, Clear, Planned, Refusal, Request, Situation};
+pub use request::{BackupOf, Clear, Planned, Refusal, Request, RestoreOf, Situation};
 pub use without::without;
 
 use crate::model::plan::{Agreement, AllowMissing, FORMAT, Operation, Plan, Stage};
@@ -53,6 +54,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         wals: scene.request.wals.clone(),
         clearing: wal::clearing(scene),
         backup: backup::backup(scene),
+        restore: scene.request.restore.as_ref().map(|asked| asked.restore.clone()),
         advancing: scene.situation.advancing,
     };
     needs::settle(&mut plan);
@@ -66,6 +68,7 @@ fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         Operation::CoordinatedRestart => [halt::stages(scene), wal::clear(scene), start::stages(scene)].concat(),
         Operation::ReviveWal => [halt::stages(scene), vec![wal::set(scene)], start::stages(scene)].concat(),
         Operation::Backup => backup::stages(scene),
+        Operation::Restore => restore::stages(scene),
         Operation::RestoreWal => [halt::stages(scene), vec![wal::undo(scene)], start::stages(scene)].concat(),
     }
 }

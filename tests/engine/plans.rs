@@ -27,6 +27,7 @@ fn target(host: &str, power: u64) -> Target {
         chain_id: "c-1".into(),
         address: (power > 0).then(|| address(host)),
         power: Some(power),
+        node_id: None,
         seen: true,
     }
 }
@@ -58,6 +59,7 @@ pub fn restart(instant: Instant) -> Plan {
         wals: BTreeMap::new(),
         clearing: None,
         backup: None,
+        restore: None,
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "c".into(),

@@ -136,6 +136,7 @@ impl World {
             block_timeout_ms: 120_000,
             clear: None,
             backup: None,
+            restore: None,
         };
         Self { inventory, facts: Facts { at_ms: 0, hosts: facts }, advancing: true, mute: None, cached: None, request }
     }

@@ -2,7 +2,7 @@
 
 mod change;
 mod look;
-mod pick;
+pub(super) mod pick;
 
 use std::path::PathBuf;
 
