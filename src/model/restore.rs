@@ -12,7 +12,7 @@ use crate::model::snapshot::Manifest;
 pub const ROOT: &str = "data";
 
 /// What a plan brings to the databases of each of its nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restore {
     /// The store: a folder of the controller.
     pub store: String,

@@ -8,6 +8,7 @@ use fleet::model::plan::{
     Action, Agreement, AllowMissing, Check, Clearing, FORMAT, Instant, Needs, Operation, Order, Plan, PowerView, Shape,
     Stage, Step, Target, Task,
 };
+use fleet::model::restore::Restore;
 
 use crate::world::{NODES, address};
 
@@ -120,6 +121,36 @@ pub fn backup() -> Plan {
         stages: vec![stage("seal", Shape::Rolling, Needs::AtLeast(1), &all, &seal), store],
         ..now()
     }
+}
+
+/// Exchanges every node's databases for those of a snapshot.
+pub fn restore_data() -> Plan {
+    let all: Vec<&str> = NODES.iter().map(|(host, _)| *host).collect();
+    let fetch = step(Check::Nothing, Action::Fetch, Check::Nothing, 600_000);
+    let swap = step(Check::Stopped, Action::Swap, Check::Swapped, 60_000);
+    let start = step(Check::Stopped, Action::Start, Check::Alive, 30_000);
+    let healthy = step(Check::Nothing, Action::Observe, Check::Healthy, 600_000);
+    let mut plan = now();
+    plan.operation = Operation::Restore;
+    plan.restore = Some(Restore {
+        store: "/store".into(),
+        parallel: 2,
+        snapshot: "S".into(),
+        of: "s1".into(),
+        height: Some(90),
+        entries: vec!["state.db".into()],
+        files: 3,
+        bytes: 9,
+    });
+    let halt = plan.stages.swap_remove(0);
+    plan.stages = vec![
+        stage("fetch", Shape::Parallel, Needs::All, &all, &fetch),
+        halt,
+        stage("swap", Shape::Parallel, Needs::All, &all, &swap),
+        stage("nodes", Shape::Ranked(Order::AsPlanned), Needs::Power(27), &all, &start),
+        stage("healthy", Shape::Parallel, Needs::All, &all, &healthy),
+    ];
+    plan
 }
 
 /// Puts every node's log back between its stop and its start.

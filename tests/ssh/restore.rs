@@ -228,7 +228,8 @@ fn killed_anywhere_nothing_is_lost_the_unit_is_held_and_the_next_attempt_finishe
         }
         let begun = (1..NAMES.len() * 2).contains(&exchanged);
         assert!(!begun || node.is_held(), "killed after {after}: it is half exchanged, and may start");
-        assert_eq!(node.facts().is_empty(), !(exchanged == NAMES.len() * 2 && node.facts() == "swapped=1\n"));
+        let free = exchanged == NAMES.len() * 2 && !node.is_held();
+        assert!(free || node.facts().is_empty(), "killed after {after}: it counts as done");
         node.signer_and_log_are_untouched();
         succeeds(&finish(&mut node.swap(), b""));
         node.is_exchanged();
@@ -332,7 +333,7 @@ fn nothing_comes_where_it_can_not_be_put_in_place() {
     fails(&node.receive("open", &["99999999999999999", "state.db"], b""), "no space: 99999999999999999 bytes are needed");
     std::os::unix::fs::symlink("state.db", node.data().join("link.db")).unwrap();
     fails(&node.receive("open", &["1", "link.db"], b""), "is a symbolic link");
-    fails(&node.receive("take", &[], &archive(&[("a", "b")])[..700]), "tar failed");
+    fails(&node.receive("take", &[], &archive(&[("a", "b")])[..700]), "tar: ");
     fs::remove_dir_all(node.data()).unwrap();
     fails(&node.receive("open", &["1", "state.db"], b""), "there is no folder");
 }

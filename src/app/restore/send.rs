@@ -44,7 +44,7 @@ type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 #[async_trait]
 impl Supply for Sender {
-    async fn send(&self, sent: &Sent, tell: Tell<'_>) -> Result<(), Fault> {
+    async fn send(&self, sent: &Sent, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), Fault> {
         let _turn = self.hosts.acquire().await;
         let owner = owner();
         let hold = || self.store.hold(Purpose::Restore, &owner, &sent.run);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::facts::SignerFacts;
+use crate::model::inventory::ServiceId;
 use crate::model::plan::Finding;
 use crate::ops::powers::{nodes, signs_remotely};
 use crate::ops::request::RestoreOf;
@@ -34,8 +35,10 @@ pub fn fit(scene: &Scene<'_>) -> Vec<Found> {
     }
     for member in seen(scene) {
         let Some(config) = member.config() else { continue };
-        if config.db_backend != node.backend {
-            let text = format!("its databases are {}, those of the snapshot {}", kind(&config.db_backend), kind(&node.backend));
+        // One that doesn't say of which kind it is may be of any.
+        if config.db_backend != node.backend || node.backend.is_empty() {
+            let (own, other) = (kind(&config.db_backend), kind(&node.backend));
+            let text = format!("its databases are {own}, those of the snapshot {other}");
             found.push(Found::new(text).of(&member.service.id));
         }
         for path in [&config.state_file, &config.wal_file] {
@@ -93,7 +96,7 @@ pub fn strands(scene: &Scene<'_>) -> Vec<Found> {
     let mute: Vec<&Member<'_>> = seen(scene).filter(|member| member.may_sign()).filter(signed).collect();
     let addresses: BTreeSet<&str> = mute.iter().filter_map(|member| member.target.address.as_deref()).collect();
     let left = scene.powers.total().saturating_sub(scene.powers.sum(&addresses));
-    let ours = |id| scene.members.iter().any(|member| member.service.id == *id);
+    let ours = |id: &ServiceId| scene.members.iter().any(|member| member.service.id == *id);
     let has_blocks = nodes(scene.chain, scene.situation).any(|(service, facts)| {
         let above = facts.and_then(|facts| facts.rpc.status.as_ref()).is_some_and(|status| status.height > height);
         above && !ours(&service.id)

@@ -73,7 +73,7 @@ open) open_folder "$@" ;;
 take)
     cd "$folder" || fail "$folder is gone"
     # Over a file that came in part before.
-    nice -n 10 tar --extract --file=- --no-same-owner --same-permissions --overwrite || fail "tar failed in $folder: is its disk full?"
+    nice -n 10 tar --extract --file=- --no-same-owner --same-permissions --overwrite || exit 1
     ;;
 close) close_folder "$@" ;;
 drop) rm -rf "$folder" || fail "$folder can't be removed" ;;
