@@ -47,7 +47,7 @@ pub struct Begin {
 impl Begin {
     /// A new run.
     pub async fn new(context: &Context, plan: &Plan, baseline: u64, reason: Option<&str>) -> Result<Self> {
-        let (archive, supply) = (backup::archive(context, plan).await?, restore::supply(context, plan).await?);
+        let (archive, supply) = (backup::archive(context, plan).await?, restore::supply(context, plan));
         let journal = Journal::create(&context.places, plan, context.now_ms())?;
         let (state, reason) = (RunState::default(), reason.map(Into::into));
         Ok(Self { journal, state, baseline, reason, given_up: Vec::new(), archive, supply })
@@ -245,7 +245,10 @@ fn restored_words(plan: &Plan) -> String {
     let names = fold(hosts.iter().map(String::as_str));
     let old = "their old databases are kept until fleet restore release";
     let height = plan.restore.as_ref().and_then(|restore| restore.height);
-    format!("{names} restored{}, and well again; {old}", height.map_or_else(String::new, |height| format!(" from height {height}")))
+    format!(
+        "{names} restored{}, and well again; {old}",
+        height.map_or_else(String::new, |height| format!(" from height {height}"))
+    )
 }
 
 fn kept_words(state: &RunState) -> String {

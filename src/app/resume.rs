@@ -56,7 +56,7 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
         return Ok(0);
     }
     let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
-    let (archive, supply) = (backup::archive(context, &plan).await?, restore::supply(context, &plan).await?);
+    let (archive, supply) = (backup::archive(context, &plan).await?, restore::supply(context, &plan));
     let journal = Journal::take_up(&directory)?;
     let begin = Begin { journal, baseline: state.baseline, state, reason: None, given_up, archive, supply };
     let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;

@@ -6,7 +6,10 @@ Nothing is installed on the hosts. What fleet leaves there: leases in
 /run/fleet and, in /var/lib/fleet, the records of the last 20 locks with the
 steps that were taken under each. Beside a write-ahead log that was replaced
 lies the old one, in a folder FOLDER.fleet-RUN. While a stop is armed there are
-two transient units, fleet-stop-RUN-STEP.
+two transient units, fleet-stop-RUN-STEP. A restore leaves the old databases as
+NAME.fleet-RUN and its record as .fleet-RUN until they are released; while it
+exchanges them a hold keeps the unit down: a file in /var/lib/fleet/hold, and a
+drop-in fleet-hold.conf for the unit in /etc/systemd/system.
 
 Without -i the inventory is ./inventory.toml, else fleet/inventory.toml in the
 user's config folder. Runs are kept in $XDG_STATE_HOME/fleet/runs, by default

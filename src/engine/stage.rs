@@ -53,7 +53,8 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
 /// Whether a stage only watches the chain: leaving it leaves nothing undone.
 pub(super) fn observes_chain(stage: &Stage) -> bool {
     let mut steps = stage.tasks.iter().flat_map(|task| &task.steps).peekable();
-    steps.peek().is_some() && steps.all(|step| matches!(step.verify, Check::Connected | Check::NewBlock | Check::Healthy))
+    steps.peek().is_some()
+        && steps.all(|step| matches!(step.verify, Check::Connected | Check::NewBlock | Check::Healthy))
 }
 
 async fn interrupted_gently(mut interrupt: tokio::sync::watch::Receiver<Interrupt>) -> u8 {

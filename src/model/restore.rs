@@ -41,7 +41,9 @@ impl Restore {
         let refused = |text: String| Error::new(Kind::Refused, format!("refused: {text}"));
         if manifest.profile != Profile::Data.name() {
             let text = format!("{} is a snapshot of {}, not of databases", manifest.id, manifest.profile);
-            return Err(refused(text).hint("unpack it by hand: zstd -dc SEGMENT | tar x; its segments: fleet snapshot show"));
+            return Err(
+                refused(text).hint("unpack it by hand: zstd -dc SEGMENT | tar x; its segments: fleet snapshot show")
+            );
         }
         let mut entries = BTreeSet::new();
         let folders = manifest.folders.iter().map(|folder| folder.path.as_str());
@@ -154,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_of_something_else_is_refused() {
-        let error = Restore::of(&Manifest { profile: "config".into(), ..manifest(&["config/a"]) }, "/s", 4).unwrap_err();
+        let error =
+            Restore::of(&Manifest { profile: "config".into(), ..manifest(&["config/a"]) }, "/s", 4).unwrap_err();
         assert!(error.to_string().contains("not of databases") && error.to_string().contains("by hand"), "{error}");
         assert!(Restore::of(&manifest(&[]), "/s", 4).is_err());
     }

@@ -151,7 +151,10 @@ impl<'a> Scene<'a> {
             chain_id: chain.map(|chain| chain.chain_id.clone()).unwrap_or_default(),
             power: if class == Class::Needed { Some(0) } else { address.as_ref().and_then(|one| self.powers.of(one)) },
             address,
-            node_id: facts.and_then(|facts| facts.rpc.status.as_ref()).map(|status| status.node_id.clone()).filter(|id| restores && !id.is_empty()),
+            node_id: facts
+                .and_then(|facts| facts.rpc.status.as_ref())
+                .map(|status| status.node_id.clone())
+                .filter(|id| restores && !id.is_empty()),
             seen: facts.is_some(),
         }
     }

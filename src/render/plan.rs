@@ -236,7 +236,9 @@ fn watch_words(stage: &Stage) -> String {
     match verify {
         Some(Check::Stopped) => PROOF.into(),
         Some(Check::Connected) => format!("RPC answers and there are peers{needs}, within {bound}"),
-        Some(Check::Healthy) => format!("RPC answers, new blocks, of validators their own signature{needs}, within {bound}"),
+        Some(Check::Healthy) => {
+            format!("RPC answers, new blocks, of validators their own signature{needs}, within {bound}")
+        }
         Some(Check::NewBlock) => format!("a new block{needs}, within {bound}"),
         _ => String::new(),
     }

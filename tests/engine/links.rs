@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fleet::engine::{
-    Answer, Armed, Claim, ClockSample, Fault, FaultKind, Fence, Grant, Order, Probe, Progress, Prober, Receipt, Sent, Supply, Transport,
-    Turn,
+    Answer, Armed, Claim, ClockSample, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Progress, Receipt, Sent,
+    Supply, Transport, Turn,
 };
 use fleet::model::facts::LockFacts;
 use fleet::model::plan::{Action, Check, Replaces};

@@ -133,7 +133,9 @@ fn a_reboot_in_the_middle_leaves_the_node_down_until_the_run_is_resumed() {
     let store = fleet.store();
     let mut running = fleet.start(&["restore", "latest", "val-3", "--yes", "--store", store.to_str().unwrap()]);
     // Names are exchanged in their order: those before it are, it isn't.
-    running.until(60, "half of it is exchanged", || left(&node).iter().any(|name| name.starts_with("blockstore.db.fleet-")));
+    running.until(60, "half of it is exchanged", || {
+        left(&node).iter().any(|name| name.starts_with("blockstore.db.fleet-"))
+    });
     running.kill();
     assert!(is_held(&node));
     lab.run(&["reboot", "val-3"]).exits(0);
@@ -142,7 +144,8 @@ fn a_reboot_in_the_middle_leaves_the_node_down_until_the_run_is_resumed() {
         let said = node.host.inside(&["systemctl", "show", "--property=UserspaceTimestampMonotonic,NJobs"]);
         (!said.out.contains("=0\nN") && said.out.contains("NJobs=0")).then_some(())
     });
-    let condition = node.host.inside(&["systemctl", "show", &node.unit, "--property=ConditionResult,MainPID,UnitFileState"]);
+    let condition =
+        node.host.inside(&["systemctl", "show", &node.unit, "--property=ConditionResult,MainPID,UnitFileState"]);
     assert!(condition.out.contains("ConditionResult=no") && condition.out.contains("MainPID=0"), "{condition}");
     assert!(condition.out.contains("UnitFileState=enabled"), "it would have started: {condition}");
     // By hand it doesn't start either.

@@ -98,12 +98,8 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     let swap =
         prop_oneof![1 => check(), 9 => Just(Check::Swapped)].prop_map(|verify| (Check::Stopped, Action::Swap, verify));
     let look = check().prop_map(|verify| (Check::Nothing, Action::Observe, verify));
-    let step = prop_oneof![4 => halt, 4 => start, 2 => seal, 2 => swap, 1 => look].prop_map(|(expect, action, verify)| Step {
-        expect,
-        action,
-        verify,
-        timeout_ms: 1000,
-    });
+    let step = prop_oneof![4 => halt, 4 => start, 2 => seal, 2 => swap, 1 => look]
+        .prop_map(|(expect, action, verify)| Step { expect, action, verify, timeout_ms: 1000 });
     prop::collection::vec((0..NODES, step), 1..10)
 }
 

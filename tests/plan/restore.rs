@@ -30,7 +30,8 @@ fn restoring(world: World, height: u64, names: &[&str]) -> World {
         binary_sha256: None,
     };
     let all: Vec<String> = world.facts.hosts.keys().cloned().collect();
-    let world = all.iter().fold(world, |world, host| world.config(host, |config| config.db_backend = "goleveldb".into()));
+    let world =
+        all.iter().fold(world, |world, host| world.config(host, |config| config.db_backend = "goleveldb".into()));
     world.operation(Operation::Restore).asked(|request| {
         request.hosts = names.iter().map(|name| (*name).to_owned()).collect();
         request.restore = Some(RestoreOf { restore, node, catch_up_ms: 3_600_000 });
@@ -51,7 +52,9 @@ fn planned(world: &World) -> Planned {
 fn refused(world: &World) -> String {
     let findings = world.plan().unwrap_err().findings;
     let refusals = findings.iter().filter(|one| one.severity >= Severity::Refusal);
-    refusals.map(|one| format!("{} {} {}\n", one.rule, one.services.join(","), one.text)).collect()
+    let lines: Vec<String> =
+        refusals.map(|one| format!("{} {} {}", one.rule, one.services.join(","), one.text)).collect();
+    lines.join("\n")
 }
 
 fn all() -> Vec<String> {
@@ -66,7 +69,8 @@ fn a_snapshot_comes_before_the_stop_and_is_put_in_place_before_the_start() {
     let Planned { plan, remarks } = planned(&world);
     let names: Vec<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names, ["fetch", "halt", "swap", "nodes", "healthy"]);
-    let steps = |index: usize| (plan.stages[index].tasks[0].steps[0].action, plan.stages[index].tasks[0].steps[0].verify);
+    let steps =
+        |index: usize| (plan.stages[index].tasks[0].steps[0].action, plan.stages[index].tasks[0].steps[0].verify);
     assert_eq!(steps(0), (Action::Fetch, Check::Nothing));
     assert_eq!(steps(2), (Action::Swap, Check::Swapped));
     assert_eq!(steps(4), (Action::Observe, Check::Healthy));
@@ -116,7 +120,9 @@ fn a_snapshot_of_another_chain_kind_or_genesis_is_refused() {
     let chain = asked(one(), |asked| asked.node.chain_id = "other-1".into());
     assert!(refused(&chain).contains("the snapshot is of other-1, not of virtengine-1"));
     let backend = asked(one(), |asked| asked.node.backend = "pebbledb".into());
-    assert!(refused(&backend).contains("snapshot-fit val-3 its databases are goleveldb, those of the snapshot pebbledb"));
+    assert!(
+        refused(&backend).contains("snapshot-fit val-3 its databases are goleveldb, those of the snapshot pebbledb")
+    );
     let unknown = asked(one(), |asked| asked.node.backend.clear());
     assert!(refused(&unknown).contains("of an unknown kind"));
     let genesis = asked(one(), |asked| asked.node.genesis = Some("g2".into()));

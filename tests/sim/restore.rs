@@ -69,7 +69,10 @@ fn nodes_get_a_sentrys_databases_sign_again_and_keep_their_old_ones_until_these_
     let plan = kept.fleet("restore latest val-3 sentry-1 --dry-run").ended(0).out;
     assert!(plan.contains("-sentry-1-data") && plan.contains("No key, no signer's state and no WAL"), "{plan}");
     assert_eq!(rig.pids(), pids, "a dry run restarts nothing");
-    kept.fleet("restore latest val-3 sentry-1 --yes").ended(0).says("sentry-1,val-3 restored").says("databases exchanged on 2 of 2");
+    kept.fleet("restore latest val-3 sentry-1 --yes")
+        .ended(0)
+        .says("sentry-1,val-3 restored")
+        .says("databases exchanged on 2 of 2");
     rig.is_well(&before, "restored");
     for (host, pid) in rig.pids() {
         assert_eq!(pid != pids[&host], hosts.contains(&host.as_str()), "{host}");
@@ -131,7 +134,9 @@ fn a_store_that_is_damaged_or_none_stops_nothing() {
     let config = kept.objects("manifests").into_iter().find(|path| path.to_str().unwrap().ends_with("-config.json"));
     let config = config.unwrap().file_stem().unwrap().to_str().unwrap().to_owned();
     kept.fleet(&format!("restore {config} val-3 --yes")).ended(3).says("not of databases");
-    rig.run(&format!("restore latest val-3 --yes --store {}", rig.folder("nowhere").display())).ended(2).says("there is no store");
+    rig.run(&format!("restore latest val-3 --yes --store {}", rig.folder("nowhere").display()))
+        .ended(2)
+        .says("there is no store");
     untouched("what isn't there");
     // A flipped bit is found before anything is sent.
     for segment in kept.objects("segments") {

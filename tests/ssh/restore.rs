@@ -288,7 +288,10 @@ fn a_backup_leaves_what_a_restore_has_brought_and_a_held_node_alone() {
             node.put(&format!(".fleet-{run}/{mark}"), "");
         }
     }
-    let old = Command::new("touch").args(["-d", "3 days ago"]).args(["1", "2", "3"].map(|run| node.data().join(format!(".fleet-{run}")))).status();
+    let old = Command::new("touch")
+        .args(["-d", "3 days ago"])
+        .args(["1", "2", "3"].map(|run| node.data().join(format!(".fleet-{run}"))))
+        .status();
     assert!(old.unwrap().success());
     succeeds(&finish(&mut node.call("drop_old_clones"), b""));
     let left = ["1", "2", "3"].map(|run| node.data().join(format!(".fleet-{run}")).exists());
@@ -330,7 +333,10 @@ fn a_snapshot_comes_into_a_folder_beside_the_databases() {
 #[test]
 fn nothing_comes_where_it_can_not_be_put_in_place() {
     let node = Node::new();
-    fails(&node.receive("open", &["99999999999999999", "state.db"], b""), "no space: 99999999999999999 bytes are needed");
+    fails(
+        &node.receive("open", &["99999999999999999", "state.db"], b""),
+        "no space: 99999999999999999 bytes are needed",
+    );
     std::os::unix::fs::symlink("state.db", node.data().join("link.db")).unwrap();
     fails(&node.receive("open", &["1", "link.db"], b""), "is a symbolic link");
     fails(&node.receive("take", &[], &archive(&[("a", "b")])[..700]), "tar: ");

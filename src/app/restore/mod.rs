@@ -52,15 +52,13 @@ pub async fn restore(context: &Context, args: &RestoreArgs) -> Result<u8> {
 }
 
 /// Where a plan's snapshot comes from; `None` for a plan that brings none back.
-pub async fn supply(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Supply>>> {
-    let Some(restore) = &plan.restore else { return Ok(None) };
-    Ok(Some(Arc::new(Sender {
+pub fn supply(context: &Context, plan: &Plan) -> Option<Arc<dyn Supply>> {
+    let restore = plan.restore.as_ref()?;
+    Some(Arc::new(Sender {
         transport: Arc::clone(&context.transport),
-        store: Store::folder(Path::new(&restore.store)).await?,
         hosts: Semaphore::new(restore.parallel),
-        hold: OnceCell::new(),
-        proven: OnceCell::new(),
-    })))
+        source: OnceCell::new(),
+    }))
 }
 
 /// What the snapshot holds, by its manifest.

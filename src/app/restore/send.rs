@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,13 +32,18 @@ const TOOK_NO_MORE: &str = "the host took no more";
 /// Sends the databases of one snapshot in one run.
 pub struct Sender {
     pub transport: Arc<SshTransport>,
-    pub store: Store,
     /// Hosts at once.
     pub hosts: Semaphore,
-    /// Keeps a prune away, from the first host on.
-    pub hold: OnceCell<Hold>,
-    /// The manifest, once all that it names is proven in the store.
-    pub proven: OnceCell<Arc<Manifest>>,
+    /// The store, from the first host on: a run that is past this goes on without it.
+    pub source: OnceCell<Proven>,
+}
+
+/// A snapshot of which all is proven in its store.
+pub struct Proven {
+    store: Store,
+    manifest: Arc<Manifest>,
+    /// Keeps a prune away.
+    _hold: Hold,
 }
 
 type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
@@ -46,17 +52,14 @@ type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 impl Supply for Sender {
     async fn send(&self, sent: &Sent, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), Fault> {
         let _turn = self.hosts.acquire().await;
-        let owner = owner();
-        let hold = || self.store.hold(Purpose::Restore, &owner, &sent.run);
-        self.hold.get_or_try_init(hold).await.map_err(Fault::from)?;
-        let manifest = self.proven.get_or_try_init(|| self.prove(&sent.restore.snapshot, tell)).await?;
+        let Proven { store, manifest, .. } = self.source.get_or_try_init(|| prove(sent, tell)).await?;
         let source = self.transport.source(&sent.target.service.host).await?;
         let folder = Receiver { run: &sent.run, db_dir: &sent.target.db_dir };
         let there = source.list(&[&folder.path()]).await.map_err(Fault::from)?;
         let there: u64 = there.iter().flatten().map(|found| found.size).sum();
         let bytes = (manifest.file_bytes() + SPARE).saturating_sub(there);
         source.open(folder, bytes, &sent.restore.entries).await.map_err(Fault::from)?;
-        match self.bring(&source, folder, manifest, tell).await {
+        match bring(&source, folder, (store, manifest), tell).await {
             Ok(()) => source.close(folder, &sent.restore.entries).await.map_err(Fault::from),
             Err(Wrong::Link(fault)) => Err(fault),
             Err(Wrong::Content(text)) => {
@@ -68,83 +71,83 @@ impl Supply for Sender {
     }
 }
 
-impl Sender {
-    /// Reads every segment and every file of the snapshot, before anything is sent.
-    async fn prove(&self, id: &str, tell: Tell<'_>) -> Result<Arc<Manifest>, Fault> {
-        let manifest = self.store.manifest(id).await.map_err(Fault::from)?;
-        let all = manifest.segments.iter().map(|segment| segment.bytes).sum();
-        let mut done = 0;
-        let mut told = |bytes: u64| {
-            done += bytes;
-            tell(Progress { done, all });
-        };
-        let checked = self.store.verify(&BTreeSet::from([id.to_owned()]), Part::ALL, &mut told).await;
-        match checked.map_err(Fault::from)?.flaws.first() {
-            None => Ok(Arc::new(manifest)),
-            Some(flaw) => {
-                let text = format!(
-                    "{}: {}: {}; nothing was sent. Bring it back from a copy of the store, or restore another snapshot",
-                    self.store.place(),
-                    flaw.object,
-                    flaw.what
-                );
-                Err(Fault::answer(&text))
-            }
+/// Reads every segment and every file of the snapshot, before anything is sent.
+async fn prove(sent: &Sent, tell: Tell<'_>) -> Result<Proven, Fault> {
+    let store = Store::folder(Path::new(&sent.restore.store)).await.map_err(Fault::from)?;
+    let hold = store.hold(Purpose::Restore, &owner(), &sent.run).await.map_err(Fault::from)?;
+    let id = &sent.restore.snapshot;
+    let manifest = store.manifest(id).await.map_err(Fault::from)?;
+    let all = manifest.segments.iter().map(|segment| segment.bytes).sum();
+    let mut done = 0;
+    let mut told = |bytes: u64| {
+        done += bytes;
+        tell(Progress { done, all });
+    };
+    let checked = store.verify(&BTreeSet::from([id.clone()]), Part::ALL, &mut told).await;
+    match checked.map_err(Fault::from)?.flaws.first() {
+        None => Ok(Proven { store, manifest: Arc::new(manifest), _hold: hold }),
+        Some(flaw) => {
+            hold.release().await;
+            let text = format!(
+                "{}: {}: {}; nothing was sent. Bring it back from a copy of the store, or restore another snapshot",
+                store.place(),
+                flaw.object,
+                flaw.what
+            );
+            Err(Fault::answer(&text))
         }
     }
+}
 
-    async fn bring(
-        &self,
-        source: &Source,
-        folder: Receiver<'_>,
-        manifest: &Arc<Manifest>,
-        tell: Tell<'_>,
-    ) -> Result<(), Wrong> {
-        let all = manifest.file_bytes();
-        for _ in 0..ATTEMPTS {
-            let missing = missing(source, folder, manifest).await?;
-            if missing.is_empty() {
-                return Ok(());
-            }
-            let bytes: u64 = manifest.files.iter().filter(|file| missing.contains(&file.path)).map(|file| file.size).sum();
-            let counter = Arc::new(AtomicU64::new(all - bytes));
-            self.pour(source.unpack(folder).await?, manifest, missing, (&counter, all, tell)).await?;
-        }
+async fn bring(
+    source: &Source,
+    folder: Receiver<'_>,
+    (store, manifest): (&Store, &Arc<Manifest>),
+    tell: Tell<'_>,
+) -> Result<(), Wrong> {
+    let all = manifest.file_bytes();
+    for _ in 0..ATTEMPTS {
         let missing = missing(source, folder, manifest).await?;
-        match missing.first() {
-            None => Ok(()),
-            Some(path) => Err(Wrong::Content(format!(
-                "{} of the files aren't on the host what they are in the store, \"{path}\" for one; all was removed there",
-                missing.len()
-            ))),
+        if missing.is_empty() {
+            return Ok(());
         }
+        let bytes: u64 = manifest.files.iter().filter(|file| missing.contains(&file.path)).map(|file| file.size).sum();
+        let counter = Arc::new(AtomicU64::new(all - bytes));
+        pour(source.unpack(folder).await?, (store, manifest), missing, (&counter, all, tell)).await?;
     }
+    let missing = missing(source, folder, manifest).await?;
+    match missing.first() {
+        None => Ok(()),
+        Some(path) => Err(Wrong::Content(format!(
+            "{} of the files aren't on the host what they are in the store, \"{path}\" for one; all was removed there",
+            missing.len()
+        ))),
+    }
+}
 
-    async fn pour(
-        &self,
-        (receiving, unpacking): (Receiving, Unpacking),
-        manifest: &Arc<Manifest>,
-        files: BTreeSet<String>,
-        (counter, all, tell): (&Arc<AtomicU64>, u64, Tell<'_>),
-    ) -> Result<(), Wrong> {
-        let (store, manifest, count) = (self.store.clone(), Arc::clone(manifest), Arc::clone(counter));
-        let pouring = tokio::task::spawn_blocking(move || write(&store, &manifest, &files, receiving, &count));
-        let telling = async {
-            loop {
-                sleep(Duration::from_secs(1)).await;
-                tell(Progress { done: counter.load(Ordering::Relaxed), all });
-            }
-        };
-        let poured = tokio::select! {
-            poured = pouring => poured.map_err(|error| Fault::answer(&error.to_string()))?,
-            never = telling => never,
-        };
-        let unpacked = unpacking.await.map_err(|error| Fault::answer(&error.to_string()))?;
-        match (poured, unpacked) {
-            // The host's own word tells more than the pipe that it closed.
-            (Err(error), unpacked) if unpacked.is_ok() || error.message != TOOK_NO_MORE => Err(Fault::from(error).into()),
-            (_, unpacked) => Ok(unpacked?),
+async fn pour(
+    (receiving, unpacking): (Receiving, Unpacking),
+    (store, manifest): (&Store, &Arc<Manifest>),
+    files: BTreeSet<String>,
+    (counter, all, tell): (&Arc<AtomicU64>, u64, Tell<'_>),
+) -> Result<(), Wrong> {
+    let (store, manifest, count) = (store.clone(), Arc::clone(manifest), Arc::clone(counter));
+    let pouring = tokio::task::spawn_blocking(move || write(&store, &manifest, &files, receiving, &count));
+    let telling = async {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            tell(Progress { done: counter.load(Ordering::Relaxed), all });
         }
+    };
+    let poured = tokio::select! {
+        poured = pouring => poured.map_err(|error| Fault::answer(&error.to_string()))?,
+        never = telling => never,
+    };
+    let unpacked = unpacking.await.map_err(|error| Fault::answer(&error.to_string()))?;
+    match (poured, unpacked) {
+        // The host's own word tells more than the pipe that it closed.
+        (Err(error), unpacked) if unpacked.is_ok() || error.message != TOOK_NO_MORE => Err(Fault::from(error).into()),
+        (_, unpacked) => Ok(unpacked?),
     }
 }
 
@@ -180,7 +183,9 @@ async fn missing(source: &Source, folder: Receiver<'_>, manifest: &Manifest) -> 
         match wanted.get(name.as_str()) {
             Some(file) if one.kind == 'f' && file.size == one.size => there.push(name),
             Some(_) => {}
-            None => return Err(Wrong::Content(format!("{path}/{name} is no file of the snapshot; all was removed there"))),
+            None => {
+                return Err(Wrong::Content(format!("{path}/{name} is no file of the snapshot; all was removed there")));
+            }
         }
     }
     let hashes = source.hash(&path, &there).await?;

@@ -104,7 +104,8 @@ pub fn strands(scene: &Scene<'_>) -> Vec<Found> {
     if mute.is_empty() || left >= scene.powers.quorum() || has_blocks || scene.powers.foreign() > 0 {
         return Vec::new();
     }
-    let text = format!("has signed above height {}, and no node would be left that has the blocks up to there", height + 1);
+    let text =
+        format!("has signed above height {}, and no node would be left that has the blocks up to there", height + 1);
     mute.iter().map(|member| Found::new(text.clone()).of(&member.service.id)).collect()
 }
 

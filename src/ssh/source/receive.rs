@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{HASHING, PIECES, STILL, SENT, Source, stands_still};
+use super::{HASHING, PIECES, SENT, STILL, Source, stands_still};
 use crate::ssh::shell::{Script, open_script, run_script};
 use crate::ssh::{Exit, LinkError, LinkErrorKind, scripts};
 
@@ -73,7 +73,13 @@ impl Source {
         self.tell(folder, "release", &[unit], HASHING).await.map(drop)
     }
 
-    async fn tell(&self, folder: Receiver<'_>, verb: &str, args: &[&str], bound: Duration) -> Result<String, LinkError> {
+    async fn tell(
+        &self,
+        folder: Receiver<'_>,
+        verb: &str,
+        args: &[&str],
+        bound: Duration,
+    ) -> Result<String, LinkError> {
         let args = [&[verb, folder.run, folder.db_dir], args].concat();
         let output = run_script(&self.link, self.r#become, scripts::RECEIVE, &args, bound).await?;
         if output.exit == Exit::Code(0) {
@@ -97,12 +103,13 @@ impl Source {
 /// Sends pieces as fast as they are taken, and waits for the script's end.
 async fn feed(mut script: Script, mut pieces: mpsc::Receiver<Bytes>, host: String) -> Result<(), LinkError> {
     let input = script.input();
+    let lost = |error: io::Error| LinkError::new(LinkErrorKind::Lost, format!("{host}: the link died: {error}"));
     let feeding = async {
         while let Some(piece) = pieces.recv().await {
             let sent = timeout(STILL, input.write(piece)).await.map_err(|_| stands_still(&host, STILL))?;
-            sent.map_err(|error| LinkError::new(LinkErrorKind::Lost, format!("{host}: the link died: {error}")))?;
+            sent.map_err(lost)?;
         }
-        input.eof().await.map_err(|error| LinkError::new(LinkErrorKind::Lost, format!("{host}: the link died: {error}")))
+        input.eof().await.map_err(lost)
     };
     tokio::select! {
         // Before it has all it ends only when something is wrong.
