@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::{Instant, timeout_at};
+use futures::future::join_all;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::chain::rpc;
 use crate::engine::run::Run;
-use crate::engine::{Fault, Fence};
+use crate::engine::{Answer, Fault, Fence, Probe, RpcQuery};
 use crate::model::backup::{Item, Kept};
 use crate::model::event::{Outcome, What};
 use crate::model::plan::Target;
@@ -14,6 +16,8 @@ use crate::model::restore::Restore;
 
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(2);
+/// How long a node may take to tell its height.
+const ASK: Duration = Duration::from_secs(2);
 
 /// One item that is to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +94,23 @@ pub(super) async fn send(run: &Run, target: &Target, until: Instant) -> Outcome 
         Ok(Ok(())) => Outcome::Done,
         Ok(Err(fault)) => Outcome::Failed { reason: fault.reason },
         Err(_) => Outcome::Failed { reason: "it took too long".into() },
+    }
+}
+
+/// Tells how far those whose databases were exchanged are behind the chain, by its other nodes.
+pub(super) async fn tell_behind(run: &Run) {
+    let Some(restore) = &run.plan.restore else { return };
+    let heights = restore.tips.iter().map(|(host, address)| async move {
+        let probe = Probe::Rpc { address: address.clone(), query: RpcQuery::Status };
+        match timeout(ASK, run.transport.probe(host, &probe)).await {
+            Ok(Ok(Answer::Body(body))) => rpc::status(&body).ok(),
+            _ => None,
+        }
+    });
+    let statuses = join_all(heights).await.into_iter().flatten();
+    let tip = statuses.filter(|status| status.chain_id == run.plan.chain_id).map(|status| status.height).max();
+    if let Some(text) = tip.and_then(|tip| restore.behind(tip, run.plan.block_time_ms)) {
+        run.emit(What::Remark { text });
     }
 }
 

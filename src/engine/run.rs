@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use crate::engine::locks::Background;
-use crate::engine::{Archive, Claim, Clock, FaultKind, Log, Supply, Transport, barrier, decide, locks, stage};
+use crate::engine::{Archive, Claim, Clock, FaultKind, Log, Supply, Transport, archive, barrier, decide, locks, stage};
 use crate::model::event::{RunState, What};
 use crate::model::inventory::ServiceId;
-use crate::model::plan::{Operation, Plan, Shape, Stage, Task, WalContent};
+use crate::model::plan::{Action, Operation, Plan, Shape, Stage, Task, WalContent};
 
 /// How urgently the operator wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -149,6 +149,9 @@ impl Run {
                     stage::look_again(self).await;
                 }
                 return ended;
+            }
+            if stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.action == Action::Swap) {
+                archive::tell_behind(self).await;
             }
         }
         stage::look_again(self).await;

@@ -10,6 +10,9 @@ use crate::model::snapshot::Manifest;
 
 /// The root of a snapshot of databases.
 pub const ROOT: &str = "data";
+/// Blocks that a node may be expected to take in a second by block sync. Nothing tells before it runs: it depends on what
+/// is in the blocks.
+const RATE: f64 = 20.0;
 
 /// What a plan brings to the databases of each of its nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,8 @@ pub struct Restore {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Nodes that tell the chain's height when the databases are in place: the host and the address of the RPC there.
+    pub tips: Vec<(String, String)>,
 }
 
 impl Restore {
@@ -70,7 +75,22 @@ impl Restore {
             entries: entries.into_iter().collect(),
             files: manifest.files.len() as u64,
             bytes: manifest.file_bytes(),
+            tips: Vec::new(),
         })
+    }
+
+    /// How far the snapshot is behind a chain at height `tip`, and how long the way is; `None` where its height is unknown.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate
+    pub fn behind(&self, tip: u64, block_time_ms: u64) -> Option<String> {
+        let height = self.height?;
+        let blocks = tip.saturating_sub(height);
+        let growth = 1000.0 / block_time_ms.max(100) as f64;
+        let seconds = blocks as f64 / (RATE - growth).max(1.0);
+        Some(format!(
+            "the snapshot is of height {height}, the chain is at {tip}: {blocks} blocks to catch up, about {} min if the \
+             node takes {RATE} a second (assumed: the rate shows only when it runs)",
+            (seconds / 60.0).ceil() as u64
+        ))
     }
 
     /// The entry that would take `path` with it, in the folder of databases `db_dir`.
@@ -152,6 +172,15 @@ mod tests {
             assert_eq!(error.kind, Kind::Refused, "{path}");
             assert!(error.message.contains(path), "{error}");
         }
+    }
+
+    #[test]
+    fn the_way_to_the_chain_is_as_long_as_the_blocks_between() {
+        let restore = Restore { height: Some(1000), ..Restore::default() };
+        let told = |tip| restore.behind(tip, 6000).unwrap();
+        assert!(told(13_000).contains("12000 blocks to catch up, about 11 min"), "{}", told(13_000));
+        assert!(told(900).contains(" 0 blocks to catch up, about 0 min"), "{}", told(900));
+        assert_eq!(Restore::default().behind(5, 6000), None);
     }
 
     #[test]

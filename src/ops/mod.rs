@@ -54,7 +54,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         wals: scene.request.wals.clone(),
         clearing: wal::clearing(scene),
         backup: backup::backup(scene),
-        restore: scene.request.restore.as_ref().map(|asked| asked.restore.clone()),
+        restore: restore::restore(scene),
         advancing: scene.situation.advancing,
     };
     needs::settle(&mut plan);

@@ -1,7 +1,8 @@
 //! The stages of a restore: the snapshot is brought beside the databases while the nodes run; then they are stopped, their
 //! databases exchanged, and they start and reach the chain again.
 
-use crate::model::plan::{Action, Check, Needs, Shape, Stage, Step};
+use crate::model::plan::{Action, Check, Needs, Shape, Stage, Step, Target};
+use crate::model::restore::Restore;
 use crate::ops::halt::{self, task};
 use crate::ops::scene::{Member, Scene};
 use crate::ops::start;
@@ -10,6 +11,13 @@ use crate::ops::start;
 const FETCH_MS: u64 = 48 * 3_600_000;
 /// How long the exchange of all databases of a node may take, ms: renames only.
 const SWAP_MS: u64 = 60_000;
+
+/// What is brought back, and who tells the chain's height then; `None` where that isn't what was asked for.
+pub fn restore(scene: &Scene<'_>) -> Option<Restore> {
+    let asked = scene.request.restore.as_ref()?;
+    let tip = |target: Target| target.rpc.filter(|_| target.seen).map(|rpc| (target.service.host, rpc));
+    Some(Restore { tips: scene.others().into_iter().filter_map(tip).collect(), ..asked.restore.clone() })
+}
 
 pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
     let catch_up_ms = scene.request.restore.as_ref().map_or(0, |asked| asked.catch_up_ms);

@@ -141,6 +141,7 @@ pub fn restore_data() -> Plan {
         entries: vec!["state.db".into()],
         files: 3,
         bytes: 9,
+        tips: vec![("s1".into(), "127.0.0.1:26657".into())],
     });
     let halt = plan.stages.swap_remove(0);
     plan.stages = vec![

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleet::engine::{Ended, Interrupt};
 use fleet::model::event::{Event, RunState, What};
+use fleet::model::plan::Needs;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -31,6 +32,23 @@ async fn all_get_the_snapshot_while_they_run_and_are_exchanged_when_all_are_stop
     let watched = at(|what| matches!(what, What::StageStarted { stage: 4, .. }));
     let unlocked = at(|what| matches!(what, What::Unlocked { .. }));
     assert!(fetched < locked && unlocked < watched, "{fetched} {locked} {unlocked} {watched}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_far_it_is_behind_is_told_before_the_start() {
+    let mut plan = restore_data();
+    plan.targets.retain(|name, _| name == "v2");
+    plan.stages.iter_mut().for_each(|stage| stage.tasks.retain(|task| task.service.host == "v2"));
+    plan.stages[3].needs = Needs::AtLeast(1);
+    let world = World::new();
+    let (ended, journal) = carry_out(&world, &plan).await;
+    assert_eq!(ended, Ended::Done);
+    let events = journal.events();
+    let at = |wanted: fn(&What) -> bool| events.iter().position(|event| wanted(&event.what));
+    let told = at(|what| matches!(what, What::Remark { text } if text.contains("of height 90, the chain is at 10")));
+    let started = at(|what| matches!(what, What::StageStarted { stage: 3, .. }));
+    assert!(told.is_some() && told < started, "{events:?}");
+    assert_eq!((world.host("v2").swapped, world.host("v1").stops), (true, 0));
 }
 
 #[tokio::test(start_paused = true)]

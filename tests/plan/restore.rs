@@ -19,6 +19,7 @@ fn restoring(world: World, height: u64, names: &[&str]) -> World {
         entries: ["application.db", "blockstore.db", "state.db"].map(str::to_owned).into(),
         files: 100,
         bytes: 1_000_000_000,
+        tips: Vec::new(),
     };
     let node = NodeState {
         chain_id: "virtengine-1".into(),
@@ -75,6 +76,8 @@ fn a_snapshot_comes_before_the_stop_and_is_put_in_place_before_the_start() {
     assert_eq!(steps(2), (Action::Swap, Check::Swapped));
     assert_eq!(steps(4), (Action::Observe, Check::Healthy));
     assert_eq!(plan.targets["val-3"].node_id.as_deref(), Some("n3"));
+    let tips = &plan.restore.as_ref().unwrap().tips;
+    assert!(tips.len() == 8 && tips.iter().all(|(host, _)| host != "val-3"), "{tips:?}");
     assert!(!plan.stages[0].needs_locks() && plan.stages[2].needs_locks());
     let behind = remarks.iter().find(|one| one.rule == "behind").unwrap();
     assert!(behind.text.contains("1000 blocks to catch up, about 1 min"), "{}", behind.text);

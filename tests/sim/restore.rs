@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::rig::{Ran, Rig, small};
+use crate::rig::{Ran, Rig, eventually, small};
 
 const DATABASES: [&str; 5] = ["application", "blockstore", "evidence", "state", "tx_index"];
 
@@ -165,9 +165,9 @@ fn a_killed_fleet_goes_on_where_it_was() {
     let before = rig.chain().signers;
     for event in ["step_started", "locked", "firing"] {
         fs::write(kept.data("val-4").join("state.db/mine"), event).unwrap();
-        let mut running = rig.start(&format!("restore latest val-4 --yes --store {}", kept.store.display()));
         let runs = rig.runs().len();
-        crate::rig::eventually("its run", || rig.runs().len() > runs || running.child.try_wait().unwrap().is_some());
+        let mut running = rig.start(&format!("restore latest val-4 --yes --store {}", kept.store.display()));
+        eventually("its run", || rig.runs().len() > runs);
         rig.reached(event);
         running.child.kill().unwrap();
         running.child.wait().unwrap();

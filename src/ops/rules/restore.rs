@@ -14,10 +14,6 @@ use crate::ops::scene::{Member, Scene};
 const SPARE: u64 = 64 << 20;
 /// What a file takes beyond its bytes, at most.
 const BLOCK: u64 = 4096;
-/// Blocks that a node may be expected to take in a second by block sync. Nothing tells before it runs: it depends on what
-/// is in the blocks.
-const RATE: f64 = 20.0;
-
 fn asked<'a>(scene: &'a Scene<'_>) -> Option<&'a RestoreOf> {
     scene.request.restore.as_ref()
 }
@@ -109,20 +105,11 @@ pub fn strands(scene: &Scene<'_>) -> Vec<Found> {
     mute.iter().map(|member| Found::new(text.clone()).of(&member.service.id)).collect()
 }
 
-/// How far the snapshot is behind the chain, and how long the way is: true for the moment only, so beside the plan.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate
+/// How far the snapshot is behind the chain: true for the moment only, so beside the plan.
 pub fn behind(scene: &Scene<'_>) -> Vec<Finding> {
-    let Some(height) = asked(scene).and_then(|asked| asked.restore.height) else { return Vec::new() };
     let statuses = nodes(scene.chain, scene.situation).filter_map(|(_, facts)| facts?.rpc.status.as_ref());
-    let of_chain = statuses.filter(|status| status.chain_id == scene.chain.chain_id);
-    let Some(tip) = of_chain.map(|status| status.height).max() else { return Vec::new() };
-    let blocks = tip.saturating_sub(height);
-    let growth = if scene.situation.advancing { 1.0 / scene.chain.block_time.as_secs_f64().max(0.1) } else { 0.0 };
-    let seconds = blocks as f64 / (RATE - growth).max(1.0);
-    let text = format!(
-        "the snapshot is of height {height}, the chain is at {tip}: {blocks} blocks to catch up, about {} min if the node \
-         takes {RATE} a second (assumed: the rate shows only when it runs)",
-        (seconds / 60.0).ceil() as u64
-    );
-    vec![finding("behind", Vec::new(), text)]
+    let tip = statuses.filter(|status| status.chain_id == scene.chain.chain_id).map(|status| status.height).max();
+    let block_time_ms = u64::try_from(scene.chain.block_time.as_millis()).unwrap_or(u64::MAX);
+    let text = asked(scene).zip(tip).and_then(|(asked, tip)| asked.restore.behind(tip, block_time_ms));
+    text.map(|text| finding("behind", Vec::new(), text)).into_iter().collect()
 }
