@@ -53,6 +53,9 @@ pub struct ReleaseArgs {
     /// Only what this run has kept
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
+    /// How long a host may take to tell where its databases are
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub facts_timeout: Duration,
     /// Go without asking
     #[arg(short, long)]
     pub yes: bool,

@@ -38,7 +38,6 @@ fn the_commands_of_the_readme_run() {
         // Nobody is here to type the digest, and the machine may be busy.
         let more: &[&str] = match args[0] {
             "restart" if args.contains(&"--dry-run") => &["--facts-timeout", "60s"],
-            "restore" if args.contains(&"release") => &["--yes"],
             "restart" | "backup" | "restore" => &["--facts-timeout", "60s", "--yes"],
             "status" => &["--timeout", "60s"],
             _ => &[],

@@ -12,9 +12,6 @@ use crate::render::words::size;
 use crate::ssh::LinkError;
 use crate::ssh::source::{Kept, Receiver, Source};
 
-/// How long a host may take to tell where its databases are.
-const FACTS: std::time::Duration = std::time::Duration::from_secs(60);
-
 /// A node, and what is kept there.
 struct Found {
     service: ServiceId,
@@ -27,8 +24,8 @@ struct Found {
 /// Removes the old databases that restores have kept.
 pub async fn release(context: &Context, args: &ReleaseArgs) -> Result<u8> {
     let scope = scope(&context.inventory, context.selector(Some(&args.selector))?.as_deref())?;
-    let facts =
-        gather(&*context.transport, &context.inventory, (&scope.hosts, Depth::Quick), context.now_ms(), FACTS).await;
+    let (hosts, bound) = ((&*scope.hosts, Depth::Quick), args.facts_timeout);
+    let facts = gather(&*context.transport, &context.inventory, hosts, context.now_ms(), bound).await;
     let hosts = scope.hosts.iter().filter_map(|host| context.inventory.host(host));
     let services = hosts.flat_map(|host| &host.services).filter(|one| one.chain.as_ref() == Some(&scope.chain));
     let mut found = Vec::new();
