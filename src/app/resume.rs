@@ -80,8 +80,12 @@ fn stop_again(plan: &Plan, state: &mut RunState) {
 async fn overtaken(context: &Context, plan: &Plan, state: &RunState) -> Option<String> {
     let looks = plan.hosts().into_iter().map(|host| async move {
         let Ok(Answer::Lock(Some(lock))) = context.transport.probe(&host, &Probe::Lock).await else { return None };
-        let ours = state.epochs.get(&host)?;
-        (lock.run != state.run && lock.epoch > *ours).then_some(lock.run)
+        let later = match state.epochs.get(&host) {
+            Some(ours) => lock.epoch > *ours,
+            // One that had held none yet. Runs' ids are in the order of time.
+            None => state.epochs.is_empty() && lock.run > state.run,
+        };
+        (lock.run != state.run && later).then_some(lock.run)
     });
     join_all(looks).await.into_iter().flatten().max()
 }

@@ -284,8 +284,8 @@ Examples:
 
 /// `fleet restore release`
 pub const RESTORE_RELEASE: &str = "\
-Only what a restore has exchanged is removed, and snapshots that came but were
-never put in place; not those of a restore that isn't finished.
+Only what a restore has exchanged is removed, and snapshots that came, or a part
+of one, but were never put in place; not those of a run that holds its host.
 
 Examples:
   fleet restore release val-3

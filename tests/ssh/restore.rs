@@ -364,4 +364,11 @@ fn only_what_a_finished_restore_has_kept_is_released() {
     }
     node.signer_and_log_are_untouched();
     fails(&node.receive("release", &[UNIT], b""), "has kept nothing");
+    // What came in part of a run that is given up; never a backup's clone.
+    succeeds(&node.receive("open", &["1000", "state.db"], b""));
+    node.put(".fleet-2/.sealed", "link 0");
+    let kept = String::from_utf8(node.receive("kept", &[], b"").stdout).unwrap();
+    assert!(kept.starts_with("kept=1 ") && kept.lines().count() == 1, "{kept}");
+    succeeds(&node.receive("release", &[UNIT], b""));
+    assert_eq!((node.data().join(".fleet-1").exists(), node.data().join(".fleet-2").exists()), (false, true));
 }

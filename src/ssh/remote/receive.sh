@@ -1,7 +1,7 @@
 # The folder beside a node's databases that a snapshot comes into: VERB RUN DB_DIR and what the verb takes. It is made by
 # 'open' BYTES NAME…, where so many bytes are free and nothing of these names is in the way; 'take' unpacks a tar archive from
 # standard input there; 'close' NAME… says that these are whole; 'drop' removes it. 'kept' lists the runs whose old databases,
-# or whose snapshot, are still there, 'release' UNIT removes those of the run.
+# or whose snapshot or a part of it, are still there, 'release' UNIT removes those of the run.
 verb=$1 run=$2 db_dir=$3
 shift 3
 folder=$db_dir/.fleet-$run
@@ -23,7 +23,7 @@ open_folder() {
     done
     free=$(df -P -B1 "$db_dir" | tail -n 1 | awk '{print $4}')
     [ "${free:-0}" -gt "$bytes" ] || fail "no space: $bytes bytes are needed in $db_dir, ${free:-0} are free"
-    mkdir -p "$folder" && chmod 700 "$folder" || fail "$folder can't be made"
+    mkdir -p "$folder" && chmod 700 "$folder" && : >"$folder/.fetching" || fail "$folder can't be made"
 }
 
 close_folder() {
@@ -37,9 +37,12 @@ close_folder() {
 # The names that a run has exchanged, or was to.
 names_of() { cat "$1/.fetched" "$1/.swapped" 2>/dev/null; }
 
+# Whether folder $1 is a restore's, and not a backup's clone.
+is_ours() { [ -e "$1/.fetching" ] || [ -e "$1/.fetched" ] || [ -e "$1/.swapped" ]; }
+
 list_kept() {
     for place in "$db_dir"/.fleet-*; do
-        [ -e "$place/.fetched" ] || [ -e "$place/.swapped" ] || continue
+        is_ours "$place" || continue
         of=${place##*/.fleet-}
         bytes=$(names_of "$place" | (
             set -- "$place"
@@ -53,7 +56,7 @@ list_kept() {
 }
 
 release() {
-    [ -e "$folder/.fetched" ] || [ -e "$folder/.swapped" ] || fail "run $run has kept nothing in $db_dir"
+    is_ours "$folder" || fail "run $run has kept nothing in $db_dir"
     read_line "$records/hold/$1"
     [ "$line" != "$run" ] || fail "the restore of run $run isn't finished: fleet resume $run"
     top_epoch
