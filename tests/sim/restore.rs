@@ -1,8 +1,10 @@
 //! Databases come back from a snapshot, on simulated hosts.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::killed_clear::reboot;
 use crate::rig::{Ran, Rig, eventually, small};
 
 const DATABASES: [&str; 5] = ["application", "blockstore", "evidence", "state", "tx_index"];
@@ -177,4 +179,49 @@ fn a_killed_fleet_goes_on_where_it_was() {
         assert!(!kept.is_held("val-4"), "{event}");
         rig.run("restore release val-4 --yes").ended(0);
     }
+}
+
+#[test]
+fn a_reboot_in_the_middle_leaves_the_node_down_until_the_run_is_resumed() {
+    let kept = Kept::new();
+    let rig = &kept.rig;
+    let before = rig.chain().signers;
+    // The host stands still when it is about to set this one aside.
+    let (here, mv) = (rig.folder("here"), rig.sim.host("val-3").join("bin/mv"));
+    fs::write(&here, "").unwrap();
+    let text = format!(
+        "#!/bin/sh\nfor file; do\n\tcase $file in */state.db) [ ! -e {} ] || exec sleep 600 ;; esac\ndone\nexec /bin/mv \"$@\"\n",
+        here.display()
+    );
+    fs::write(&mv, text).unwrap();
+    fs::set_permissions(&mv, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running = rig.start(&format!("restore latest val-3 --yes --store {}", kept.store.display()));
+    let half = || names(&kept.data("val-3")).iter().any(|name| name.starts_with("evidence.db.fleet-"));
+    eventually("half of it is exchanged", half);
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    fs::remove_file(here).unwrap();
+    reboot(rig, "val-3");
+    assert_eq!((rig.active("val-3").as_str(), kept.is_held("val-3")), ("inactive", true));
+    rig.run("restore release val-3 --yes").ended(4).says("fleet resume");
+    rig.run("resume --yes").ended(0);
+    rig.is_well(&before, "resumed");
+    assert!(!kept.is_held("val-3"));
+    rig.run("restore release val-3 --yes").ended(0);
+}
+
+#[test]
+fn a_restore_that_was_left_is_not_resumed_once_another_has_come_in_between() {
+    let kept = Kept::new();
+    let rig = &kept.rig;
+    let mut running = rig.start(&format!("restore latest val-4 --yes --store {}", kept.store.display()));
+    eventually("its run", || rig.runs().len() > 1);
+    rig.reached("step_started");
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    let left = rig.runs().pop().unwrap();
+    kept.fleet("restore latest val-4 --yes").ended(0);
+    let pids = rig.pids();
+    rig.run(&format!("resume {left} --yes")).ended(1).says("overtaken");
+    assert_eq!(rig.pids(), pids);
 }
