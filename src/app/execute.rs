@@ -101,6 +101,10 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
     let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
     match ended {
         Ended::Done => finished(plan, state),
+        Ended::NoBlock(reason) if plan.restore.is_some() => {
+            let summary = format!("the databases are in place and the nodes started, but not well yet: {reason}");
+            (Some(Kind::Failed), summary, Some("watch it catch up, or see why it doesn't: fleet status".into()))
+        }
         Ended::NoBlock(reason) => {
             let kept: Vec<String> = kept(plan, state).into_iter().chain(refused(state)).collect();
             no_block(&undone(plan, state), &kept, reason)

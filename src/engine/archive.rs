@@ -11,7 +11,7 @@ use crate::engine::run::Run;
 use crate::engine::{Answer, Fault, Fence, Probe, RpcQuery};
 use crate::model::backup::{Item, Kept};
 use crate::model::event::{Outcome, What};
-use crate::model::plan::Target;
+use crate::model::plan::{Plan, Target};
 use crate::model::restore::Restore;
 
 /// How often progress is told.
@@ -63,6 +63,9 @@ pub trait Supply: Send + Sync {
     /// Sends databases to a host, into a folder beside its own, and proves them there. What is there already isn't sent
     /// again.
     async fn send(&self, sent: &Sent, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), Fault>;
+
+    /// Looks at the chain again before anything is stopped: why the plan is no longer safe, if it isn't.
+    async fn check(&self, plan: &Plan) -> Result<(), String>;
 }
 
 /// Keeps an item of the plan.

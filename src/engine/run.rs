@@ -123,6 +123,17 @@ impl Run {
         Ok(())
     }
 
+    /// While bytes came, for hours maybe, others may have gone: what the plan was checked against is looked at once more
+    /// before the first stop.
+    async fn unsafe_by_now(&self, index: usize) -> Option<Ended> {
+        let before = index.checked_sub(1).and_then(|before| self.plan.stages.get(before))?;
+        let supply = self.supply.as_ref().filter(|_| before.streams() && self.state().fired_ms.is_none())?;
+        let reason = supply.check(&self.plan).await.err()?;
+        Some(Ended::Incomplete(format!(
+            "since the plan was made it has become unsafe, and nothing was stopped: {reason}"
+        )))
+    }
+
     async fn stages(&mut self, first: usize, keeper: &mut Option<Background>) -> Ended {
         for index in first..self.plan.stages.len() {
             let stage = self.without_left_out(&self.plan.stages[index]);
@@ -133,6 +144,12 @@ impl Run {
                 self.release().await;
             }
             if let Err(ended) = self.lock_for(index, keeper).await {
+                return ended;
+            }
+            if let Some(ended) = self.unsafe_by_now(index).await {
+                if keeper.take().is_some() {
+                    self.release().await;
+                }
                 return ended;
             }
             // Those that can't be locked may be left out.

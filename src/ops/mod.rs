@@ -17,7 +17,7 @@ mod without;
 pub use request::{BackupOf, Clear, Planned, Refusal, Request, RestoreOf, Situation};
 pub use without::without;
 
-use crate::model::plan::{Agreement, AllowMissing, FORMAT, Operation, Plan, Stage};
+use crate::model::plan::{Agreement, AllowMissing, FORMAT, Finding, Operation, Plan, Stage};
 use crate::ops::rules::Verdict;
 use crate::ops::scene::Scene;
 
@@ -31,6 +31,15 @@ pub fn plan(request: &Request, situation: &Situation<'_>) -> Result<Planned, Ref
     let plan = assemble(&scene, &verdict);
     let findings = policy::violations(&plan, situation.inventory, situation.facts, &scene.votes());
     if findings.is_empty() { Ok(Planned { plan, remarks: verdict.remarks }) } else { Err(Refusal { findings }) }
+}
+
+/// What speaks against a plan by what is true now: its hosts may have been looked at hours ago.
+pub fn against(plan: &Plan, situation: &Situation<'_>) -> Vec<Finding> {
+    let request = Request::of(plan.operation, &plan.chain, plan.hosts(), 0, &[]);
+    match Scene::new(&request, situation) {
+        Ok(scene) => policy::violations(plan, situation.inventory, situation.facts, &scene.votes()),
+        Err(refusal) => refusal.findings,
+    }
 }
 
 fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {

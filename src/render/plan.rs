@@ -87,7 +87,12 @@ fn rows(plan: &Plan, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut number = 0;
     let mut before = String::new();
-    for row in std::iter::once(lock_row(plan)).chain(plan.stages.iter().flat_map(|stage| stage_rows(plan, stage))) {
+    // What comes first in a restore needs no lock.
+    let unlocked =
+        if plan.restore.is_some() { plan.stages.iter().take_while(|stage| stage.streams()).count() } else { 0 };
+    let of = |stages: &[Stage]| stages.iter().flat_map(|stage| stage_rows(plan, stage)).collect::<Vec<Row>>();
+    let (first, rest) = plan.stages.split_at(unlocked);
+    for row in of(first).into_iter().chain([lock_row(plan)]).chain(of(rest)) {
         let same = row.name == before;
         number += usize::from(!same);
         let left = if same { String::new() } else { format!("{number:>3} {}", row.name) };

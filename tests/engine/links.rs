@@ -12,7 +12,7 @@ use fleet::engine::{
     Supply, Transport, Turn,
 };
 use fleet::model::facts::LockFacts;
-use fleet::model::plan::{Action, Check, Replaces};
+use fleet::model::plan::{Action, Check, Plan, Replaces};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
@@ -173,6 +173,11 @@ impl Supply for Links {
         }
         world.change(name, |host| host.fetched = true);
         Ok(())
+    }
+
+    async fn check(&self, plan: &Plan) -> Result<(), String> {
+        let needed = plan.hosts().into_iter().find(|host| self.0.has(host, Bad::Needed));
+        needed.map_or(Ok(()), |host| Err(format!("quorum: {host}")))
     }
 }
 

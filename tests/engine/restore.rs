@@ -66,6 +66,19 @@ async fn one_to_which_it_does_not_come_keeps_all_running() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_become_unsafe_while_the_snapshot_came_is_not_stopped() {
+    let world = World::with(&[("v2", Bad::Needed)]);
+    let (ended, journal) = carry_out(&world, &restore_data()).await;
+    assert!(matches!(&ended, Ended::Incomplete(why) if why.contains("quorum: v2")), "{ended:?}");
+    assert_eq!((world.running().len(), world.locked().len()), (5, 0));
+    assert!(world.state().hosts.values().all(|host| host.fetched && host.stops == 0));
+    world.repair("v2");
+    let (ended, _) = resume(&world, &restore_data(), &journal.events()).await;
+    assert_eq!(ended, Ended::Done);
+    assert_restored(&world, "resumed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_one_is_not_exchanged_nobody_starts_until_it_is() {
     let world = World::with(&[("v2", Bad::SwapFails)]);
     let (ended, journal) = carry_out(&world, &restore_data()).await;

@@ -66,6 +66,8 @@ pub enum Bad {
     FetchFails,
     /// Its databases can't be exchanged.
     SwapFails,
+    /// By now it isn't safe any more to stop it.
+    Needed,
     /// It answers nothing but its lock.
     Mute,
 }

@@ -4,9 +4,9 @@ use fleet::model::facts::*;
 use fleet::model::plan::{Action, Check, Operation, Severity};
 use fleet::model::restore::Restore;
 use fleet::model::snapshot::NodeState;
-use fleet::ops::{Planned, RestoreOf};
+use fleet::ops::{Planned, RestoreOf, against};
 
-use crate::world::{HEIGHT, POWERS, World, company, hosts};
+use crate::world::{HEIGHT, POWERS, World, address, company, hosts};
 
 /// A restore of a snapshot of this height to these hosts.
 fn restoring(world: World, height: u64, names: &[&str]) -> World {
@@ -96,6 +96,24 @@ fn none_is_restored_whose_stop_takes_the_power_under_the_quorum_while_the_chain_
     let mut world = restoring(company().stopped("val-1").stopped("val-2"), HEIGHT, &["val-1", "val-3"]);
     world.advancing = false;
     planned(&world);
+}
+
+#[test]
+fn what_others_do_while_the_snapshot_comes_speaks_against_the_plan() {
+    let world = restoring(company(), HEIGHT, &["val-3"]);
+    let plan = planned(&world).plan;
+    assert_eq!(against(&plan, &world.situation()), []);
+    // By now val-1 (30 of 100) votes no more.
+    let mut later = restoring(company().stopped("val-1"), HEIGHT, &["val-3"]);
+    for name in all().iter().filter(|name| *name != "val-1") {
+        later = later.on(name, |facts| {
+            facts.rpc.last_commit.as_mut().unwrap().signed.retain(|signer| *signer != address(1));
+        });
+    }
+    let rules = |world: &World| against(&plan, &world.situation()).into_iter().map(|one| one.rule).collect::<Vec<_>>();
+    assert_eq!(rules(&later), ["quorum"]);
+    let lost = restoring(company(), HEIGHT, &["val-3"]).on("val-3", |facts| facts.signer = SignerFacts::Missing);
+    assert_eq!(rules(&lost), ["signer-pair"]);
 }
 
 #[test]

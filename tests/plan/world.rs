@@ -142,20 +142,21 @@ impl World {
     }
 
     pub fn plan(&self) -> Result<Planned, Refusal> {
+        ops::plan(&self.request, &self.situation())
+    }
+
+    pub fn situation(&self) -> Situation<'_> {
         let statuses = self.facts.services().filter_map(|(_, node)| node.rpc.status.as_ref());
-        ops::plan(
-            &self.request,
-            &Situation {
-                inventory: &self.inventory,
-                facts: &self.facts,
-                advancing: self.advancing,
-                mute: self.mute.clone(),
-                last: statuses.map(|status| (status.height, status.app_hash.clone())).max(),
-                cached_set: self.cached.as_ref().map(|(set, _)| set),
-                cached_addresses: self.cached.as_ref().map(|(_, addresses)| addresses),
-                genesis_content: BTreeMap::from([("g1".into(), "content-1".into()), ("g2".into(), "content-2".into())]),
-            },
-        )
+        Situation {
+            inventory: &self.inventory,
+            facts: &self.facts,
+            advancing: self.advancing,
+            mute: self.mute.clone(),
+            last: statuses.map(|status| (status.height, status.app_hash.clone())).max(),
+            cached_set: self.cached.as_ref().map(|(set, _)| set),
+            cached_addresses: self.cached.as_ref().map(|(_, addresses)| addresses),
+            genesis_content: BTreeMap::from([("g1".into(), "content-1".into()), ("g2".into(), "content-2".into())]),
+        }
     }
 
     pub fn operation(mut self, operation: Operation) -> Self {

@@ -16,6 +16,7 @@ use crate::app::snapshot::{pick, place};
 use crate::cli::{RestoreArgs, RestoreCommand};
 use crate::engine::Supply;
 use crate::error::{Error, Result};
+use crate::journal::powers;
 use crate::model::backup::Profile;
 use crate::model::plan::{Operation, Plan};
 use crate::model::restore::Restore;
@@ -56,6 +57,8 @@ pub fn supply(context: &Context, plan: &Plan) -> Option<Arc<dyn Supply>> {
     let restore = plan.restore.as_ref()?;
     Some(Arc::new(Sender {
         transport: Arc::clone(&context.transport),
+        inventory: Arc::clone(&context.inventory),
+        known: powers::load(&context.places, &plan.chain_id).unwrap_or_default(),
         hosts: Semaphore::new(restore.parallel),
         source: OnceCell::new(),
     }))

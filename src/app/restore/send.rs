@@ -13,10 +13,18 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::sleep;
 
 use crate::app::execute::owner;
-use crate::engine::{Fault, Progress, Sent, Supply};
+use crate::app::gather::{Depth, gather};
+use crate::app::scope::hosts_of;
+use crate::chain::verdict::diagnose;
+use crate::engine::{Clock as _, Fault, Progress, Sent, Supply, SystemClock};
 use crate::error::Error;
+use crate::model::facts::Known;
+use crate::model::inventory::Inventory;
+use crate::model::plan::{Finding, Plan};
 use crate::model::restore::ROOT;
 use crate::model::snapshot::{FileEntry, Manifest};
+use crate::model::verdict::ChainState;
+use crate::ops::{self, Situation};
 use crate::ssh::LinkError;
 use crate::ssh::source::{Receiver, Receiving, Source, Unpacking};
 use crate::ssh::transport::SshTransport;
@@ -26,12 +34,17 @@ use crate::store::{Hold, Part, Purpose, Store};
 const ATTEMPTS: usize = 2;
 /// What is kept free on the host beyond the files' bytes.
 const SPARE: u64 = 16 << 20;
+/// How long a host may take to tell its facts once more.
+const FACTS: Duration = Duration::from_secs(30);
 /// What is said of a pipe that its host has closed.
 const TOOK_NO_MORE: &str = "the host took no more";
 
 /// Sends the databases of one snapshot in one run.
 pub struct Sender {
     pub transport: Arc<SshTransport>,
+    pub inventory: Arc<Inventory>,
+    /// Powers and addresses of an earlier gather.
+    pub known: Known,
     /// Hosts at once.
     pub hosts: Semaphore,
     /// The store, from the first host on: a run that is past this goes on without it.
@@ -69,6 +82,32 @@ impl Supply for Sender {
             }
         }
     }
+
+    async fn check(&self, plan: &Plan) -> Result<(), String> {
+        let chain = self.inventory.chains.get(&plan.chain).ok_or("its chain isn't in the inventory any more")?;
+        let hosts = hosts_of(&self.inventory, &plan.chain);
+        let now_ms = SystemClock.unix_ms();
+        let facts = gather(&*self.transport, &self.inventory, (&hosts, Depth::Quick), now_ms, FACTS).await;
+        let verdict = diagnose(chain, &self.inventory, &facts, None, &self.known);
+        let situation = Situation {
+            inventory: &self.inventory,
+            facts: &facts,
+            advancing: verdict.state == ChainState::Advancing,
+            mute: None,
+            last: None,
+            cached_set: self.known.set.as_ref(),
+            cached_addresses: Some(&self.known.addresses),
+            genesis_content: BTreeMap::new(),
+        };
+        let findings = ops::against(plan, &situation);
+        if findings.is_empty() { Ok(()) } else { Err(told(&findings)) }
+    }
+}
+
+/// What of the findings counts, in a line.
+fn told(findings: &[Finding]) -> String {
+    let one = |one: &Finding| format!("{}: {}: {}", one.rule, one.services.join(", "), one.text);
+    findings.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Reads every segment and every file of the snapshot, before anything is sent.

@@ -14,6 +14,7 @@ open_folder() {
     for tool in tar find xargs df; do
         command -v "$tool" >/dev/null || fail "$tool is missing"
     done
+    tar --version 2>/dev/null | grep -q GNU || fail "tar is not GNU tar"
     [ -d "$db_dir" ] || fail "there is no folder $db_dir"
     for name; do
         # What lies elsewhere would be left behind without a word; a mount can't be renamed.
