@@ -24,7 +24,7 @@ open_folder() {
     done
     free=$(df -P -B1 "$db_dir" | tail -n 1 | awk '{print $4}')
     [ "${free:-0}" -gt "$bytes" ] || fail "no space: $bytes bytes are needed in $db_dir, ${free:-0} are free"
-    mkdir -p "$folder" && chmod 700 "$folder" && : >"$folder/.fetching" || fail "$folder can't be made"
+    { mkdir -p "$folder" && chmod 700 "$folder" && : >"$folder/.fetching"; } || fail "$folder can't be made"
 }
 
 close_folder() {
@@ -32,7 +32,8 @@ close_folder() {
     chown -R --reference="$db_dir" "$folder" || fail "the owner of $folder can't be set"
     sync -f "$folder" 2>/dev/null || sync
     for name; do printf '%s\n' "$name"; done >"$folder/.fetching" || fail "$folder can't be written"
-    sync "$folder/.fetching" && mv -f "$folder/.fetching" "$folder/.fetched" && sync "$folder" || fail "$folder can't be written"
+    { sync "$folder/.fetching" && mv -f "$folder/.fetching" "$folder/.fetched" && sync "$folder"; } ||
+        fail "$folder can't be written"
 }
 
 # The names that a run has exchanged, or was to.
