@@ -194,6 +194,11 @@ fn every_database_is_exchanged_and_the_old_ones_are_kept() {
     node.is_exchanged();
     succeeds(&finish(&mut node.swap(), b""));
     node.is_exchanged();
+    // What another run holds stays held.
+    let hold = node.root.path().join("root/var/lib/fleet/hold").join(UNIT);
+    fs::write(&hold, "2\n").unwrap();
+    succeeds(&finish(&mut node.swap(), b""));
+    assert_eq!(fs::read_to_string(hold).unwrap(), "2\n");
 }
 
 #[test]

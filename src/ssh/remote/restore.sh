@@ -22,6 +22,9 @@ set_hold() {
 
 drop_hold() {
     hold_places
+    # That of another run is not ours to drop.
+    read_line "$hold"
+    [ "${line:-$run}" = "$run" ] || return 0
     rm -f "$hold" && rm -f "$drop_in/fleet-hold.conf" || return 1
     rmdir "$drop_in" 2>/dev/null
     systemctl daemon-reload
