@@ -143,6 +143,7 @@ pub fn restore_data() -> Plan {
         bytes: 9,
         tips: vec![("s1".into(), "127.0.0.1:26657".into())],
     });
+    plan.targets.iter_mut().for_each(|(name, target)| target.node_id = Some(name.clone()));
     let halt = plan.stages.swap_remove(0);
     plan.stages = vec![
         stage("fetch", Shape::Parallel, Needs::All, &all, &fetch),

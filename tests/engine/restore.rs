@@ -35,6 +35,16 @@ async fn all_get_the_snapshot_while_they_run_and_are_exchanged_when_all_are_stop
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_node_in_its_place_is_not_well() {
+    let mut plan = restore_data();
+    plan.targets.get_mut("v2").unwrap().node_id = Some("another".into());
+    let world = World::new();
+    let (ended, _) = carry_out(&world, &plan).await;
+    assert!(matches!(&ended, Ended::NoBlock(why) if why.contains("v2: is node v2, not another")), "{ended:?}");
+    assert_restored(&world, "but for its name");
+}
+
+#[tokio::test(start_paused = true)]
 async fn how_far_it_is_behind_is_told_before_the_start() {
     let mut plan = restore_data();
     plan.targets.retain(|name, _| name == "v2");

@@ -9,7 +9,7 @@ use fleet::ops::{Planned, RestoreOf, against};
 use crate::world::{HEIGHT, POWERS, World, address, company, hosts};
 
 /// A restore of a snapshot of this height to these hosts.
-fn restoring(world: World, height: u64, names: &[&str]) -> World {
+pub fn restoring(world: World, height: u64, names: &[&str]) -> World {
     let restore = Restore {
         store: "/srv/fleet".into(),
         parallel: 4,
