@@ -3,11 +3,13 @@
 mod backup;
 mod coordinated;
 mod examples;
+mod restore;
 mod snapshot;
 mod wal;
 
 pub use backup::*;
 pub use coordinated::*;
+pub use restore::*;
 pub use snapshot::*;
 pub use wal::*;
 
@@ -98,6 +100,9 @@ pub enum Command {
     /// Copy nodes into a store, by sentries and full nodes where that will do
     #[command(after_help = examples::BACKUP)]
     Backup(BackupArgs),
+    /// Bring nodes' databases back from a snapshot
+    #[command(after_help = examples::RESTORE)]
+    Restore(RestoreArgs),
     /// Go on with a run whose fleet died
     #[command(after_help = examples::RESUME)]
     Resume(ResumeArgs),

@@ -6,8 +6,9 @@ use tokio::sync::watch;
 
 use crate::app::backup;
 use crate::app::context::Context;
+use crate::app::restore;
 use crate::app::screen::Screen;
-use crate::engine::{Archive, Ended, Identity, Interrupt, Log, Missing, Run, SystemClock};
+use crate::engine::{Archive, Ended, Identity, Interrupt, Log, Missing, Run, Supply, SystemClock};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::model::backup::Kept;
@@ -39,15 +40,17 @@ pub struct Begin {
     pub given_up: Vec<ServiceId>,
     /// Where the plan's copies go.
     pub archive: Option<Arc<dyn Archive>>,
+    /// Where the plan's snapshot comes from.
+    pub supply: Option<Arc<dyn Supply>>,
 }
 
 impl Begin {
     /// A new run.
     pub async fn new(context: &Context, plan: &Plan, baseline: u64, reason: Option<&str>) -> Result<Self> {
-        let archive = backup::archive(context, plan).await?;
+        let (archive, supply) = (backup::archive(context, plan).await?, restore::supply(context, plan));
         let journal = Journal::create(&context.places, plan, context.now_ms())?;
         let (state, reason) = (RunState::default(), reason.map(Into::into));
-        Ok(Self { journal, state, baseline, reason, given_up: Vec::new(), archive })
+        Ok(Self { journal, state, baseline, reason, given_up: Vec::new(), archive, supply })
     }
 }
 
@@ -83,6 +86,7 @@ pub async fn run(
         baseline: begin.baseline,
         made: OnceLock::new(),
         archive: begin.archive,
+        supply: begin.supply,
     };
     let ended = run.execute().await;
     let (kind, summary, next) = words(plan, &run_id, &ended, &log.state());
@@ -97,6 +101,10 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
     let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
     match ended {
         Ended::Done => finished(plan, state),
+        Ended::NoBlock(reason) if plan.restore.is_some() => {
+            let summary = format!("the databases are in place and the nodes started, but not well yet: {reason}");
+            (Some(Kind::Failed), summary, Some("watch it catch up, or see why it doesn't: fleet status".into()))
+        }
         Ended::NoBlock(reason) => {
             let kept: Vec<String> = kept(plan, state).into_iter().chain(refused(state)).collect();
             no_block(&undone(plan, state), &kept, reason)
@@ -226,6 +234,7 @@ fn done(plan: &Plan, state: &RunState) -> String {
     let whole = seconds(state.last_ms - state.started_ms);
     match (plan.operation, state.first_block) {
         (Operation::Halt, _) => format!("done in {whole}: all stopped"),
+        (Operation::Restore, _) => format!("done in {whole}: {}", restored_words(plan)),
         (Operation::Backup, _) => format!("done in {whole}: {}", kept_words(state)),
         (_, Some((_, at))) => {
             let without = state.fired_ms.map(|fired| format!(", {} without blocks", seconds(at - fired)));
@@ -233,6 +242,17 @@ fn done(plan: &Plan, state: &RunState) -> String {
         }
         _ => format!("done in {whole}"),
     }
+}
+
+fn restored_words(plan: &Plan) -> String {
+    let hosts = plan.hosts();
+    let names = fold(hosts.iter().map(String::as_str));
+    let old = "their old databases are kept until fleet restore release";
+    let height = plan.restore.as_ref().and_then(|restore| restore.height);
+    format!(
+        "{names} restored{}, and well again; {old}",
+        height.map_or_else(String::new, |height| format!(" from height {height}"))
+    )
 }
 
 fn kept_words(state: &RunState) -> String {

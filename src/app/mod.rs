@@ -12,6 +12,7 @@ pub mod load;
 pub mod lock;
 pub mod memory;
 pub mod operate;
+pub mod restore;
 pub mod resume;
 pub mod rules;
 pub mod runs;
@@ -114,6 +115,7 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
         Command::Start(args) => operate::start(context, &args).await,
         Command::Restart(args) => operate::restart(context, &args).await,
         Command::Backup(args) => backup::backup(context, &args).await,
+        Command::Restore(args) => restore::restore(context, &args).await,
         Command::Resume(args) => resume::resume(context, &args).await,
         Command::Unlock(args) => lock::unlock(context, &args).await,
         Command::Wal { command } => match command {

@@ -169,6 +169,7 @@ fn request(context: &Context, asked: &Asked<'_>, scope: &Scope) -> Result<Reques
         wals: BTreeMap::new(),
         clear: asked.clear.map(|asked| clear_of(context, asked, scope)).transpose()?,
         backup: None,
+        restore: None,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::app::backup;
 use crate::app::context::Context;
 use crate::app::execute::{self, Begin};
 use crate::app::gather::{Depth, gather};
+use crate::app::restore;
 use crate::app::{signals, watch};
 use crate::cli::ResumeArgs;
 use crate::engine::{Answer, Ended, Fence, Log, Probe, Prober as _, Transport as _};
@@ -55,9 +56,9 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
         return Ok(0);
     }
     let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
-    let archive = backup::archive(context, &plan).await?;
+    let (archive, supply) = (backup::archive(context, &plan).await?, restore::supply(context, &plan));
     let journal = Journal::take_up(&directory)?;
-    let begin = Begin { journal, baseline: state.baseline, state, reason: None, given_up, archive };
+    let begin = Begin { journal, baseline: state.baseline, state, reason: None, given_up, archive, supply };
     let finished = execute::run(context, &plan, begin, interrupt.clone()).await?;
     if finished.ended == Ended::Done {
         watch::watch(context, &plan, 3, interrupt).await;
@@ -65,9 +66,9 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     Ok(finished.exit)
 }
 
-/// A reboot may have started a node whose log is still to be replaced: the stop before it is gone through once more.
+/// A reboot may have started a node whose log or databases are still to be replaced: the stop before it is gone through once more.
 fn stop_again(plan: &Plan, state: &mut RunState) {
-    let replaces = |action| matches!(action, Action::SetWal | Action::UndoWal);
+    let replaces = |action| matches!(action, Action::SetWal | Action::UndoWal | Action::Swap);
     let steps = |stage: &Stage| stage.tasks.iter().flat_map(|task| &task.steps).any(|step| replaces(step.action));
     // A clearing lets such a node keep its log.
     if plan.clearing.is_none() && plan.stages.get(state.done_stages.len()).is_some_and(steps) {
@@ -79,8 +80,12 @@ fn stop_again(plan: &Plan, state: &mut RunState) {
 async fn overtaken(context: &Context, plan: &Plan, state: &RunState) -> Option<String> {
     let looks = plan.hosts().into_iter().map(|host| async move {
         let Ok(Answer::Lock(Some(lock))) = context.transport.probe(&host, &Probe::Lock).await else { return None };
-        let ours = state.epochs.get(&host)?;
-        (lock.run != state.run && lock.epoch > *ours).then_some(lock.run)
+        let later = match state.epochs.get(&host) {
+            Some(ours) => lock.epoch > *ours,
+            // One that had held none yet. Runs' ids are in the order of time.
+            None => state.epochs.is_empty() && lock.run > state.run,
+        };
+        (lock.run != state.run && later).then_some(lock.run)
     });
     join_all(looks).await.into_iter().flatten().max()
 }

@@ -6,7 +6,10 @@ Nothing is installed on the hosts. What fleet leaves there: leases in
 /run/fleet and, in /var/lib/fleet, the records of the last 20 locks with the
 steps that were taken under each. Beside a write-ahead log that was replaced
 lies the old one, in a folder FOLDER.fleet-RUN. While a stop is armed there are
-two transient units, fleet-stop-RUN-STEP.
+two transient units, fleet-stop-RUN-STEP. A restore leaves the old databases as
+NAME.fleet-RUN and its record as .fleet-RUN until they are released; while it
+exchanges them a hold keeps the unit down: a file in /var/lib/fleet/hold, and a
+drop-in fleet-hold.conf for the unit in /etc/systemd/system.
 
 Without -i the inventory is ./inventory.toml, else fleet/inventory.toml in the
 user's config folder. Runs are kept in $XDG_STATE_HOME/fleet/runs, by default
@@ -258,3 +261,32 @@ Example:
 pub const MAN: &str = "\
 Example:
   fleet man > fleet.1 && man ./fleet.1";
+
+/// `fleet restore`
+pub const RESTORE: &str = "\
+The snapshot is proven in the store, brought into a folder beside the databases
+while the node runs, and hashed there. Then the node is stopped, each database
+is exchanged by renames, and the node starts. The old databases stay beside them
+as NAME.fleet-RUN: fleet restore release removes them. Keys, the signer's state
+and the WAL stay as they are, whatever the age of the snapshot. Of several hosts
+all are stopped, then all exchanged, then started in order. Only databases (the
+profile data) are restored; config and cosmovisor are unpacked by hand.
+
+Refused: a snapshot of another chain, genesis or kind of databases, no space, a
+key without its signer's state, and, but for the whole fleet, what would take
+the voting power under the quorum. The first Ctrl-C while the snapshot comes
+leaves at once; fleet resume goes on with what is there.
+
+Examples:
+  fleet restore latest val-3 --store /srv/fleet --dry-run
+  fleet restore sentry-1:latest val-3 val-4 --store /srv/fleet
+  fleet restore 01JD7Q 'chain:virtengine' --store /srv/fleet";
+
+/// `fleet restore release`
+pub const RESTORE_RELEASE: &str = "\
+Only what a restore has exchanged is removed, and snapshots that came, or a part
+of one, but were never put in place; not those of a run that holds its host.
+
+Examples:
+  fleet restore release val-3
+  fleet restore release val-3 --run 01JD7QW0J5Y4C8NF";

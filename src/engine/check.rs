@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::chain::rpc;
 use crate::engine::{Answer, Fault, Observation, Probe, Prober, RpcQuery};
 use crate::model::event::Outcome;
-use crate::model::facts::ValidatorSet;
+use crate::model::facts::{NodeStatus, ValidatorSet};
 use crate::model::plan::{Check, Target};
 
 /// How long to wait between two looks.
@@ -27,12 +27,14 @@ pub fn holds(check: Check, seen: &Observation) -> Result<(), String> {
         Check::WalSet if !seen.wal_set => Err("its write-ahead log isn't the one that was to be set".into()),
         Check::WalBack if !seen.wal_back => Err("the write-ahead log that was set aside isn't back".into()),
         Check::Sealed if !seen.sealed => Err("there is no whole clone of its databases".into()),
+        Check::Swapped if !seen.swapped => Err("the snapshot's databases aren't in place".into()),
         Check::Nothing
         | Check::Connected
         | Check::NewBlock
         | Check::WalSet
         | Check::WalBack
         | Check::Sealed
+        | Check::Swapped
         | Check::Healthy => Ok(()),
     }
 }
@@ -76,7 +78,7 @@ pub(super) enum Look {
 pub(super) async fn look(prober: &dyn Prober, check: Check, target: &Target, baseline: u64) -> Result<Look, Fault> {
     match check {
         Check::Nothing => Ok(Look::Holds { height: None }),
-        Check::Stopped | Check::Alive | Check::WalSet | Check::WalBack | Check::Sealed => {
+        Check::Stopped | Check::Alive | Check::WalSet | Check::WalBack | Check::Sealed | Check::Swapped => {
             let answer = prober.probe(&target.service.host, &Probe::Unit(Box::new(target.clone()))).await?;
             let Answer::Unit(seen) = answer else { return Err(wrong_answer()) };
             Ok(holds(check, &seen).map_or_else(Look::Not, |()| Look::Holds { height: None }))
@@ -111,6 +113,9 @@ async fn healthy(prober: &dyn Prober, target: &Target, baseline: u64) -> Result<
     if status.chain_id != target.chain_id {
         return Ok(Look::Not(format!("is on chain {}, not {}", status.chain_id, target.chain_id)));
     }
+    if let Some(other) = another_node(target, &status) {
+        return Ok(Look::Not(other));
+    }
     if status.height <= baseline || status.catching_up {
         return Ok(Look::Not(format!("is at height {}", status.height)));
     }
@@ -128,6 +133,16 @@ async fn healthy(prober: &dyn Prober, target: &Target, baseline: u64) -> Result<
         return Ok(Look::Not(format!("has not signed yet, at height {}", status.height)));
     }
     Ok(Look::Holds { height: Some(status.height) })
+}
+
+/// Whether another node answers than the one that was there before, or one with another key.
+fn another_node(target: &Target, status: &NodeStatus) -> Option<String> {
+    let expected = target.node_id.as_ref().filter(|id| **id != status.node_id);
+    if let Some(id) = expected {
+        return Some(format!("is node {}, not {id}", status.node_id));
+    }
+    let key = target.address.as_ref().filter(|key| !status.address.is_empty() && **key != status.address);
+    key.map(|key| format!("signs as {}, not as {key}", status.address))
 }
 
 /// The body of one RPC answer.

@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-pub use crate::engine::archive::{Archive, Progress, Wanted};
+pub use crate::engine::archive::{Archive, Progress, Sent, Supply, Wanted};
 pub use crate::engine::check::{holds, validators};
 pub use crate::engine::log::{Clock, Log, Recorder, SystemClock};
 pub use crate::engine::run::{Ended, Identity, Interrupt, Missing, Run};
@@ -146,6 +146,8 @@ pub struct Observation {
     pub wal_back: bool,
     /// The clone of its databases by the run that holds the host is whole.
     pub sealed: bool,
+    /// The databases are those that the run that holds the host has fetched.
+    pub swapped: bool,
     /// Unix µs by the host's clock at which the unit's last stop began; 0 when unknown.
     pub stop_began_us: i64,
     /// Unix µs by the host's clock at which the unit was last inactive; 0 when unknown.

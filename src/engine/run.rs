@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use crate::engine::locks::Background;
-use crate::engine::{Archive, Claim, Clock, FaultKind, Log, Transport, barrier, decide, locks, stage};
+use crate::engine::{Archive, Claim, Clock, FaultKind, Log, Supply, Transport, archive, barrier, decide, locks, stage};
 use crate::model::event::{RunState, What};
 use crate::model::inventory::ServiceId;
-use crate::model::plan::{Operation, Plan, Shape, Stage, Step, Task, WalContent};
+use crate::model::plan::{Action, Operation, Plan, Shape, Stage, Task, WalContent};
 
 /// How urgently the operator wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -54,6 +54,8 @@ pub struct Run {
     pub made: OnceLock<BTreeMap<String, WalContent>>,
     /// Where copies go, for a plan that makes some.
     pub archive: Option<Arc<dyn Archive>>,
+    /// Where a snapshot comes from, for a plan that brings one back.
+    pub supply: Option<Arc<dyn Supply>>,
 }
 
 /// A service that can't be armed.
@@ -88,13 +90,10 @@ impl Run {
         self.emit(What::Baseline { height: self.baseline });
         let first = self.log.state().done_stages.len();
         let mut keeper = None;
-        if self.plan.backup.is_none() || self.needs_locks(first) {
-            if let Err(ended) = self.take_locks().await {
-                return ended;
-            }
-            keeper = Some(locks::keep(Arc::clone(&self.transport), self.claim(), self.state().epochs));
+        if let Err(ended) = self.lock_for(first, &mut keeper).await {
+            return ended;
         }
-        if keeper.is_none() && self.state().holds_locks {
+        if keeper.is_none() && self.state().holds_locks && !self.needs_locks(first) {
             // Those of a fleet that died before it had given them back.
             self.release().await;
         }
@@ -112,17 +111,49 @@ impl Run {
         self.plan.stages.iter().skip(from).any(Stage::needs_locks)
     }
 
+    /// Takes the locks, unless they are held or this stage can do without: what takes hours must keep nobody from halting a
+    /// node.
+    async fn lock_for(&self, index: usize, keeper: &mut Option<Background>) -> Result<(), Ended> {
+        let streams = self.plan.stages.get(index).is_some_and(Stage::streams);
+        let late = self.plan.locks_late() && (streams || !self.needs_locks(index));
+        if keeper.is_none() && !late {
+            self.take_locks().await?;
+            *keeper = Some(locks::keep(Arc::clone(&self.transport), self.claim(), self.state().epochs));
+        }
+        Ok(())
+    }
+
+    /// While bytes came, for hours maybe, others may have gone: what the plan was checked against is looked at once more
+    /// before the first stop.
+    async fn unsafe_by_now(&self, index: usize) -> Option<Ended> {
+        let before = index.checked_sub(1).and_then(|before| self.plan.stages.get(before))?;
+        let supply = self.supply.as_ref().filter(|_| before.streams() && self.state().fired_ms.is_none())?;
+        let reason = supply.check(&self.plan).await.err()?;
+        Some(Ended::Incomplete(format!(
+            "since the plan was made it has become unsafe, and nothing was stopped: {reason}"
+        )))
+    }
+
     async fn stages(&mut self, first: usize, keeper: &mut Option<Background>) -> Ended {
         for index in first..self.plan.stages.len() {
             let stage = self.without_left_out(&self.plan.stages[index]);
             if let Some(ended) = self.leave_before(&stage) {
                 return ended;
             }
-            // What takes hours must keep nobody from halting a node.
-            let archives = stage.tasks.iter().flat_map(|task| &task.steps).any(Step::archives);
-            if archives && !self.needs_locks(index) && keeper.take().is_some() {
+            if self.plan.locks_late() && !self.needs_locks(index) && keeper.take().is_some() {
                 self.release().await;
             }
+            if let Err(ended) = self.lock_for(index, keeper).await {
+                return ended;
+            }
+            if let Some(ended) = self.unsafe_by_now(index).await {
+                if keeper.take().is_some() {
+                    self.release().await;
+                }
+                return ended;
+            }
+            // Those that can't be locked may be left out.
+            let stage = self.without_left_out(&stage);
             self.emit(What::StageStarted { stage: index, name: stage.name.clone() });
             let outcome = match stage.shape {
                 Shape::Barrier(_) => barrier::run(self, index, &stage).await,
@@ -135,6 +166,9 @@ impl Run {
                     stage::look_again(self).await;
                 }
                 return ended;
+            }
+            if stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.action == Action::Swap) {
+                archive::tell_behind(self).await;
             }
         }
         stage::look_again(self).await;
@@ -157,6 +191,7 @@ impl Run {
             Operation::Start => "the starts under way are done",
             Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal => "all are started again",
             Operation::Backup => "what was stopped runs again",
+            Operation::Restore => "what was stopped is started again",
         };
         Background(tokio::spawn(async move {
             let signal = barrier::interrupted(&mut interrupt).await;

@@ -23,6 +23,8 @@ use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target
 const GATE: Duration = Duration::from_secs(2);
 /// What an operator who leaves before the blocks is told.
 pub(super) const STARTED: &str = "the starts are done; blocks were not waited for";
+/// The same while a snapshot comes.
+const FETCHING: &str = "nothing was stopped; what has come stays until the run is resumed";
 /// What a host says whose turn was called off because of another.
 const CALLED_OFF: &str = "its turn never came, nothing was done";
 /// How long the last look at a host may take.
@@ -32,6 +34,7 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
     wait_for_start(run, stage).await?;
     let mut interrupt = run.interrupt.clone();
     let gentle_exit = observes_chain(stage);
+    let fetches = stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.action == Action::Fetch);
     let until = Instant::now() + Duration::from_millis(stage.timeout_ms);
     tokio::select! {
         () = carry_out(run, index, stage, until) => match left_in_the_middle(run, index, stage) {
@@ -41,8 +44,8 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
         signal = interrupted_now(&mut interrupt) => {
             Err(Ended::Interrupted(signal, format!("{} was under way; what came of it is unknown", stage.name)))
         }
-        signal = interrupted_gently(run.interrupt.clone()), if gentle_exit => {
-            Err(Ended::Interrupted(signal, STARTED.into()))
+        signal = interrupted_gently(run.interrupt.clone()), if gentle_exit || fetches => {
+            Err(Ended::Interrupted(signal, if fetches { FETCHING } else { STARTED }.into()))
         }
     }
 }
@@ -50,7 +53,8 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
 /// Whether a stage only watches the chain: leaving it leaves nothing undone.
 pub(super) fn observes_chain(stage: &Stage) -> bool {
     let mut steps = stage.tasks.iter().flat_map(|task| &task.steps).peekable();
-    steps.peek().is_some() && steps.all(|step| matches!(step.verify, Check::Connected | Check::NewBlock))
+    steps.peek().is_some()
+        && steps.all(|step| matches!(step.verify, Check::Connected | Check::NewBlock | Check::Healthy))
 }
 
 async fn interrupted_gently(mut interrupt: tokio::sync::watch::Receiver<Interrupt>) -> u8 {
@@ -259,6 +263,13 @@ async fn carry_out_step(
         Action::Observe => return observe(run, target, step, until).await,
         Action::Archive { item } => return archive::keep(run, item, target, until).await,
         _ => {}
+    }
+    if step.action == Action::Fetch {
+        let service = target.service.clone();
+        if let Err(reason) = run.intend(What::StepStarted { stage: index, service, step: number }) {
+            return Outcome::Failed { reason };
+        }
+        return archive::send(run, target, until).await;
     }
     if resumed && matches!(timeout_at(until, look(run, target, step)).await, Ok(Ok(check::Look::Holds { .. }))) {
         return Outcome::Skipped;

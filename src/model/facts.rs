@@ -129,6 +129,9 @@ pub struct ServiceFacts {
     pub disk_used_percent: Option<u8>,
     /// Free bytes there.
     pub disk_free_bytes: Option<u64>,
+    /// Free bytes of the file system that holds the databases.
+    #[serde(default)]
+    pub db_free_bytes: Option<u64>,
     /// Whether cosmovisor stands in front of the node.
     pub cosmovisor: bool,
     /// A hold of fleet keeps the unit down.

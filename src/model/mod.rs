@@ -7,6 +7,7 @@ pub mod fold;
 pub mod inventory;
 pub mod nearest;
 pub mod plan;
+pub mod restore;
 pub mod selector;
 pub mod snapshot;
 pub mod source;

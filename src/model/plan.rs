@@ -9,17 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::backup::Backup;
 use crate::model::inventory::ServiceId;
+use crate::model::restore::Restore;
 
 mod agreement;
 mod digest;
 mod operation;
 mod power;
+mod step;
 mod wal;
 
 pub use agreement::Agreement;
 pub use digest::Digest;
 pub use operation::Operation;
 pub use power::{Rung, distinct_power};
+pub use step::{Action, Check, Step};
 pub use wal::{Clearing, Replaces, WalContent};
 
 /// The format number written into plans; another one is refused.
@@ -66,6 +69,9 @@ pub struct Plan {
     /// What is kept, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
+    /// What is brought back, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
 }
 
 /// Everything about a service that a step or a probe needs.
@@ -92,6 +98,9 @@ pub struct Target {
     pub address: Option<String>,
     /// Its voting power, where known; 0 for a service that can't have any.
     pub power: Option<u64>,
+    /// The id its RPC must report after a restore, where it was known before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<String>,
     /// Its host gave facts when the plan was made, so that its key, state and config were checked. One that was not
     /// seen must not be started: a run that would start it doesn't arm it.
     pub seen: bool,
@@ -203,71 +212,6 @@ pub struct Task {
     pub steps: Vec<Step>,
 }
 
-/// One thing done on one host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// Checked on the host just before the action.
-    pub expect: Check,
-    /// What is done.
-    pub action: Action,
-    /// Checked afterwards until it holds or time is up; settles an unknown outcome too.
-    pub verify: Check,
-    /// The most that action and verification may take, ms.
-    pub timeout_ms: u64,
-}
-
-/// Everything fleet can do to a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Only look.
-    Observe,
-    /// Stop the unit.
-    Stop {
-        /// Kill what is left after so many ms; `None`: never.
-        kill_after_ms: Option<u64>,
-    },
-    /// Start the unit, a failed one too.
-    Start,
-    /// Put the log that the plan or its decision holds for the service in the place of its write-ahead log; the old one
-    /// is set aside.
-    SetWal,
-    /// Put back what fleet has set aside last.
-    UndoWal,
-    /// Stop the unit, clone its databases, start it again, all on the host. One that stands still stays so.
-    Seal,
-    /// Bring an item of the plan's backup into the store. It changes nothing of the service and needs no lock.
-    Archive {
-        /// Its number in the plan.
-        item: usize,
-    },
-}
-
-/// Everything fleet can check on a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    /// Holds always.
-    Nothing,
-    /// Unit inactive or failed, no job, no process of the unit or the home, database free.
-    Stopped,
-    /// The unit has a live process.
-    Alive,
-    /// RPC answers for the right chain and the node has a peer.
-    Connected,
-    /// A block above the last height before the run.
-    NewBlock,
-    /// The write-ahead log is the one that fleet has set.
-    WalSet,
-    /// The write-ahead log that was set aside is back, or there is none.
-    WalBack,
-    /// This run's clone of the databases is whole.
-    Sealed,
-    /// RPC answers for the right chain with a block that came after the first look; one of a validator has its own
-    /// signature.
-    Healthy,
-}
-
 /// What a rule found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
@@ -337,6 +281,12 @@ impl Plan {
         stage.proves_nodes() && !before.into_iter().any(|other| other.proves_nodes() || other.is_proof())
     }
 
+    /// Whether locks are held only as long as something is changed on the hosts: what moves bytes, and waiting for a node to
+    /// catch up, takes hours and must keep nobody from halting it.
+    pub fn locks_late(&self) -> bool {
+        self.backup.is_some() || self.restore.is_some()
+    }
+
     /// The hosts the plan touches, in order, each once.
     pub fn hosts(&self) -> Vec<String> {
         let mut hosts: Vec<String> = Vec::new();
@@ -346,13 +296,6 @@ impl Plan {
             }
         }
         hosts
-    }
-}
-
-impl Step {
-    /// Whether it only brings something into a store.
-    pub fn archives(&self) -> bool {
-        matches!(self.action, Action::Archive { .. })
     }
 }
 
@@ -366,7 +309,12 @@ impl Stage {
     /// Whether any of its steps needs the hosts' locks.
     pub fn needs_locks(&self) -> bool {
         let mut steps = self.tasks.iter().flat_map(|task| &task.steps);
-        steps.any(|step| step.action != Action::Observe && !step.archives())
+        steps.any(|step| step.action != Action::Observe && !step.streams())
+    }
+
+    /// Whether it only moves bytes, for hours maybe.
+    pub fn streams(&self) -> bool {
+        self.tasks.iter().flat_map(|task| &task.steps).any(Step::streams)
     }
 
     fn is_proof(&self) -> bool {

@@ -37,7 +37,8 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
     // Where a restart's first start is that of all nodes in one stage, that stage proves it as well; so does the change
     // of a log.
     let bare = scene.request.start_at_ms.is_none() && scene.request.clear.is_none() && needed.is_empty();
-    let before_log = matches!(scene.request.operation, Operation::ReviveWal | Operation::RestoreWal);
+    let before_log =
+        matches!(scene.request.operation, Operation::ReviveWal | Operation::RestoreWal | Operation::Restore);
     let at_next = before_log || (bare && scene.power_view().total > 0);
     let proven: Vec<&Member<'_>> = match (halt, at_next) {
         (true, _) => nodes.into_iter().chain(needed).collect(),

@@ -6,6 +6,7 @@ mod needs;
 pub mod policy;
 mod powers;
 mod request;
+mod restore;
 pub mod retention;
 pub mod rules;
 mod scene;
@@ -13,10 +14,10 @@ mod start;
 pub mod wal;
 mod without;
 
-pub use request::{BackupOf, Clear, Planned, Refusal, Request, Situation};
+pub use request::{BackupOf, Clear, Planned, Refusal, Request, RestoreOf, Situation};
 pub use without::without;
 
-use crate::model::plan::{Agreement, AllowMissing, FORMAT, Operation, Plan, Stage};
+use crate::model::plan::{Agreement, AllowMissing, FORMAT, Finding, Operation, Plan, Stage};
 use crate::ops::rules::Verdict;
 use crate::ops::scene::Scene;
 
@@ -30,6 +31,15 @@ pub fn plan(request: &Request, situation: &Situation<'_>) -> Result<Planned, Ref
     let plan = assemble(&scene, &verdict);
     let findings = policy::violations(&plan, situation.inventory, situation.facts, &scene.votes());
     if findings.is_empty() { Ok(Planned { plan, remarks: verdict.remarks }) } else { Err(Refusal { findings }) }
+}
+
+/// What speaks against a plan by what is true now: its hosts may have been looked at hours ago.
+pub fn against(plan: &Plan, situation: &Situation<'_>) -> Vec<Finding> {
+    let request = Request::of(plan.operation, &plan.chain, plan.hosts(), 0, &[]);
+    match Scene::new(&request, situation) {
+        Ok(scene) => policy::violations(plan, situation.inventory, situation.facts, &scene.votes()),
+        Err(refusal) => refusal.findings,
+    }
 }
 
 fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
@@ -53,6 +63,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         wals: scene.request.wals.clone(),
         clearing: wal::clearing(scene),
         backup: backup::backup(scene),
+        restore: restore::restore(scene),
         advancing: scene.situation.advancing,
     };
     needs::settle(&mut plan);
@@ -66,6 +77,7 @@ fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         Operation::CoordinatedRestart => [halt::stages(scene), wal::clear(scene), start::stages(scene)].concat(),
         Operation::ReviveWal => [halt::stages(scene), vec![wal::set(scene)], start::stages(scene)].concat(),
         Operation::Backup => backup::stages(scene),
+        Operation::Restore => restore::stages(scene),
         Operation::RestoreWal => [halt::stages(scene), vec![wal::undo(scene)], start::stages(scene)].concat(),
     }
 }

@@ -100,9 +100,9 @@ struct World<'a> {
 impl World<'_> {
     fn after(&mut self, service: &ServiceId, step: &Step) -> Vec<Finding> {
         match step.action {
-            Action::Observe | Action::Archive { .. } => Vec::new(),
+            Action::Observe | Action::Archive { .. } | Action::Fetch => Vec::new(),
             Action::Seal => self.after_seal(service, step),
-            Action::SetWal | Action::UndoWal => self.unproven(service, step).into_iter().collect(),
+            Action::SetWal | Action::UndoWal | Action::Swap => self.unproven(service, step).into_iter().collect(),
             Action::Stop { .. } => {
                 let before = self.online();
                 self.live.remove(service);
@@ -133,7 +133,7 @@ impl World<'_> {
 
     fn unproven(&self, service: &ServiceId, step: &Step) -> Option<Finding> {
         let proven = match step.action {
-            Action::Observe | Action::Archive { .. } => true,
+            Action::Observe | Action::Archive { .. } | Action::Fetch => true,
             Action::Seal => step.verify == Check::Sealed,
             Action::Stop { .. } => step.verify == Check::Stopped,
             Action::Start => step.expect == Check::Stopped && step.verify == Check::Alive,
@@ -142,6 +142,9 @@ impl World<'_> {
                 content && step.expect == Check::Stopped && step.verify == Check::WalSet
             }
             Action::UndoWal => step.expect == Check::Stopped && step.verify == Check::WalBack,
+            Action::Swap => {
+                self.plan.restore.is_some() && step.expect == Check::Stopped && step.verify == Check::Swapped
+            }
         };
         let text = "a step that changes something isn't checked before or after";
         (!proven && self.plan.target(service).is_some()).then(|| about("unproven", [service], text))
@@ -180,7 +183,12 @@ impl World<'_> {
     }
 
     fn quorum_lost(&self, service: &ServiceId, before: u64) -> Option<Finding> {
-        let declared = matches!(self.plan.operation, Operation::Halt | Operation::CoordinatedRestart);
+        let declared = match self.plan.operation {
+            Operation::Halt | Operation::CoordinatedRestart => true,
+            // All that we have, and enough to bring blocks again without anybody else.
+            Operation::Restore => self.plan.power.ours_elsewhere == 0 && self.plan.power_short() == Some(0),
+            _ => false,
+        };
         let quorum = self.votes.quorum;
         let lost = !declared && quorum > 0 && before >= quorum && self.online() < quorum;
         let text = format!("its stop takes the voting power under the quorum ({quorum})");

@@ -7,6 +7,8 @@ use crate::model::backup::Profile;
 use crate::model::facts::{Facts, ValidatorSet};
 use crate::model::inventory::Inventory;
 use crate::model::plan::{Finding, Operation, Plan, WalContent};
+use crate::model::restore::Restore;
+use crate::model::snapshot::NodeState;
 use crate::ops::rules;
 
 /// How long a unit may take to stop where nothing is said, ms.
@@ -47,6 +49,19 @@ pub struct Request {
     pub clear: Option<Clear>,
     /// What to keep.
     pub backup: Option<BackupOf>,
+    /// What to bring back.
+    pub restore: Option<RestoreOf>,
+}
+
+/// What is to be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreOf {
+    /// The snapshot's databases.
+    pub restore: Restore,
+    /// Where the node stood of which they are.
+    pub node: NodeState,
+    /// How long a node may take to reach the chain again, ms.
+    pub catch_up_ms: u64,
 }
 
 /// What is to be kept.
@@ -93,6 +108,7 @@ impl Request {
             wals: BTreeMap::new(),
             clear: None,
             backup: None,
+            restore: None,
         }
     }
 

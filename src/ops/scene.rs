@@ -117,7 +117,7 @@ impl<'a> Scene<'a> {
         let facts = answer.and_then(|answer| answer.services.get(&service.id.service));
         let starts = match self.request.operation {
             Operation::Halt => false,
-            Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal => true,
+            Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal | Operation::Restore => true,
             Operation::Start => !facts.is_some_and(unit_runs),
             Operation::Backup => backup::is_sealed(self, host.role) && facts.is_some_and(unit_runs),
         };
@@ -139,6 +139,7 @@ impl<'a> Scene<'a> {
         let local = config.filter(|_| !facts.is_some_and(signs_remotely));
         let address = (class != Class::Needed).then(|| self.powers.addresses.get(&service.id.to_string()).cloned());
         let address = address.flatten();
+        let restores = self.request.operation == Operation::Restore;
         Target {
             service: service.id.clone(),
             unit: service.unit.clone(),
@@ -150,6 +151,10 @@ impl<'a> Scene<'a> {
             chain_id: chain.map(|chain| chain.chain_id.clone()).unwrap_or_default(),
             power: if class == Class::Needed { Some(0) } else { address.as_ref().and_then(|one| self.powers.of(one)) },
             address,
+            node_id: facts
+                .and_then(|facts| facts.rpc.status.as_ref())
+                .map(|status| status.node_id.clone())
+                .filter(|id| restores && !id.is_empty()),
             seen: facts.is_some(),
         }
     }

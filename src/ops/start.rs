@@ -39,7 +39,7 @@ fn proofs(scene: &Scene<'_>) -> Vec<Stage> {
 /// Where powers are known, sentries and validators are one stage: all have proven that they may start before the first
 /// does, and then they follow each other closely. A node that dials another too early tries again only seconds later.
 /// Otherwise a sentry must run before it can tell the order of the validators.
-fn starts(scene: &Scene<'_>) -> Vec<Stage> {
+pub fn starts(scene: &Scene<'_>) -> Vec<Stage> {
     let of = |class| scene.members.iter().filter(move |member| member.starts && member.class == class);
     let mut sentries: Vec<&Member<'_>> = of(Class::Sentry).collect();
     sentries.sort_by_key(|member| name_order(member));

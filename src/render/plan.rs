@@ -8,7 +8,7 @@ use crate::model::plan::{Action, Check, Finding, Instant, LeftOut, Needs, Operat
 use crate::render::paint::Paint;
 use crate::render::refusal::finding_lines;
 use crate::render::span::span;
-use crate::render::words::{counted, time};
+use crate::render::words::{counted, size, time};
 
 /// Starts before the quorum that get a line each; more are folded.
 const LISTED: usize = 12;
@@ -87,7 +87,12 @@ fn rows(plan: &Plan, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut number = 0;
     let mut before = String::new();
-    for row in std::iter::once(lock_row(plan)).chain(plan.stages.iter().flat_map(|stage| stage_rows(plan, stage))) {
+    // What comes first in a restore needs no lock.
+    let unlocked =
+        if plan.restore.is_some() { plan.stages.iter().take_while(|stage| stage.streams()).count() } else { 0 };
+    let of = |stages: &[Stage]| stages.iter().flat_map(|stage| stage_rows(plan, stage)).collect::<Vec<Row>>();
+    let (first, rest) = plan.stages.split_at(unlocked);
+    for row in of(first).into_iter().chain([lock_row(plan)]).chain(of(rest)) {
         let same = row.name == before;
         number += usize::from(!same);
         let left = if same { String::new() } else { format!("{number:>3} {}", row.name) };
@@ -141,6 +146,8 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
         (Shape::Decide, _) => row(count, clear_words(plan)),
         (Shape::Rolling, _) => seal_rows(plan, stage),
         (_, "store") => store_rows(plan),
+        (_, "fetch") => row(count, fetch_words(plan)),
+        (_, "swap") => row(count, swap_words(plan)),
         (_, "sidecars") => row(count, format!("stopped after their nodes: {}", folded())),
         _ => row(count, watch_words(stage) + &not_before),
     };
@@ -182,6 +189,27 @@ fn log_words(plan: &Plan, stage: &Stage) -> String {
     format!("the WAL is set aside, one with the messages above ({bytes} bytes) takes its place")
 }
 
+fn fetch_words(plan: &Plan) -> String {
+    let Some(restore) = &plan.restore else { return String::new() };
+    let height = restore.height.map_or_else(String::new, |height| format!(", height {height}"));
+    format!(
+        "{} of {}{height}: {} in {} files, into a folder beside the databases, hashed in the store and on the host; the \
+         nodes run on, and nothing is locked",
+        restore.snapshot,
+        restore.of,
+        size(restore.bytes),
+        restore.files
+    )
+}
+
+fn swap_words(plan: &Plan) -> String {
+    let entries = plan.restore.as_ref().map_or(&[][..], |restore| &restore.entries);
+    format!(
+        "{}: each exchanged by renames, the old one kept as NAME.fleet-RUN; a hold keeps the unit down until all are",
+        entries.join(", ")
+    )
+}
+
 fn clear_words(plan: &Plan) -> String {
     let drops = plan.clearing.as_ref().is_some_and(|clearing| clearing.drop_records);
     let what =
@@ -213,6 +241,9 @@ fn watch_words(stage: &Stage) -> String {
     match verify {
         Some(Check::Stopped) => PROOF.into(),
         Some(Check::Connected) => format!("RPC answers and there are peers{needs}, within {bound}"),
+        Some(Check::Healthy) => {
+            format!("RPC answers, new blocks, of validators their own signature{needs}, within {bound}")
+        }
         Some(Check::NewBlock) => format!("a new block{needs}, within {bound}"),
         _ => String::new(),
     }
@@ -283,6 +314,7 @@ fn below(plan: &Plan) -> Vec<String> {
         Operation::RestoreWal => "The WAL that is replaced is kept aside; no signer's state is touched.",
         Operation::CoordinatedRestart if plan.clearing.is_some() => "No signer's state is touched.",
         Operation::Backup => "No key and no signer's state is kept.",
+        Operation::Restore => "No key, no signer's state and no WAL is touched.",
         Operation::Halt | Operation::Start | Operation::CoordinatedRestart => "WALs are kept.",
     };
     let mut lines = vec![format!("{wals} Accepted rules: {accepted}.")];
@@ -303,6 +335,7 @@ fn below(plan: &Plan) -> Vec<String> {
         lines.push(format!("Store: {}", backup.store));
         return lines;
     }
+    lines.extend(plan.restore.as_ref().map(|restore| format!("Store: {}", restore.store)));
     lines.push(format!("Agreement for other operators: {}", plan.agreement.digest()));
     if !plan.advancing {
         let last = match &plan.agreement.last {

@@ -112,8 +112,8 @@ impl Teller {
         if matches!(stage.shape, Shape::Barrier(_)) && self.state.fired_ms.is_none() {
             return format!("{elapsed:>7}  {:<9} {} of {} armed", "arm", self.armed, self.barrier_tasks());
         }
-        if stage.name == "store" && !self.coming.is_empty() {
-            return format!("{elapsed:>7}  {:<9} {}", "store", self.progress(at_ms));
+        if matches!(stage.name.as_str(), "store" | "fetch") && !self.coming.is_empty() {
+            return format!("{elapsed:>7}  {:<9} {}", label(stage), self.progress(at_ms));
         }
         let good = self.done(self.state.stage);
         let bound = seconds(i64::try_from(stage.timeout_ms).unwrap_or(i64::MAX));
@@ -240,6 +240,9 @@ impl Teller {
             "connected" => format!("{summary} have peers"),
             "seal" => format!("{summary} cloned, and they run"),
             "store" => return Vec::new(),
+            "fetch" => format!("proven on {summary}"),
+            "swap" => format!("databases exchanged on {summary}, the old ones are kept"),
+            "healthy" => format!("{summary} at the chain's height, validators sign"),
             _ => summary.to_owned(),
         };
         vec![(label(stage), if ok { text } else { self.paint.bad(&text) })]
@@ -348,6 +351,9 @@ fn label(stage: &Stage) -> &'static str {
         "connected" => "connect",
         "blocks" => "blocks",
         "seal" => "seal",
+        "fetch" => "fetch",
+        "swap" => "swap",
+        "healthy" => "healthy",
         "store" => "store",
         _ if verifies(Check::Stopped) => "verify",
         _ => "",

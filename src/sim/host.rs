@@ -59,6 +59,14 @@ impl Folders {
         self.root().join("etc/systemd/system").join(unit)
     }
 
+    /// Whether a drop-in of the unit names a file whose presence keeps it from starting, and the file is there.
+    pub fn is_held(&self, unit: &str) -> bool {
+        let drop_ins = fs::read_dir(format!("{}.d", self.unit_file(unit).display())).into_iter().flatten().flatten();
+        let texts = drop_ins.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        let held = |line: &str| line.strip_prefix("ConditionPathExists=!").is_some_and(|path| Path::new(path).exists());
+        texts.into_iter().any(|text| text.lines().any(held))
+    }
+
     /// Its programs, before the system's on the `PATH`.
     pub fn bin(&self) -> PathBuf {
         self.host.join("bin")

@@ -110,7 +110,9 @@ impl World {
     pub async fn start(self: &Arc<Self>, host: &str) -> Result<()> {
         self.until(host, |active| active != Active::Stopping).await;
         let mut state = self.state();
-        if state.units.get(host).is_none_or(|unit| unit.active == Active::Running) {
+        let Some(unit) = state.units.get(host) else { return Ok(()) };
+        // As systemd does where a condition fails: it skips the start, and that is no error.
+        if unit.active == Active::Running || self.host(host)?.folders.is_held(&unit.name) {
             return Ok(());
         }
         self.spawn(&mut state, host, process::now_ms())

@@ -52,6 +52,7 @@ pub fn observation(text: &str) -> Observation {
             "wal.set" => seen.wal_set = true,
             "wal.back" => seen.wal_back = true,
             "sealed" => seen.sealed = true,
+            "swapped" => seen.swapped = true,
             "database.locked" => seen.database_locked |= value == "1",
             "unit.ActiveExitTimestamp" => seen.stop_began_us = timestamp_us(value),
             "unit.InactiveEnterTimestamp" => seen.stop_ended_us = timestamp_us(value),
@@ -238,6 +239,7 @@ pub fn add_files(facts: &mut ServiceFacts, text: &str) {
     facts.signer = seen.signer;
     facts.database_locked = seen.database_locked;
     facts.genesis_sha256 = value(text, "genesis").map(Into::into);
+    facts.db_free_bytes = value(text, "database.disk").and_then(disk).map(|(_, free)| free);
     facts.key = key(text);
 }
 

@@ -14,7 +14,7 @@ pub const UNLOCK: &str = script!("unlock.sh");
 /// Reads the lock.
 pub const PROBE_LOCK: &str = script!("probe_lock.sh");
 /// Reads one service's unit.
-pub const PROBE_UNIT: &str = script!("wal.sh", "seal.sh", "probe_unit.sh");
+pub const PROBE_UNIT: &str = script!("wal.sh", "seal.sh", "restore.sh", "probe_unit.sh");
 /// Reads the host and its services.
 pub const PROBE_HOST: &str = script!("probe_host.sh");
 /// Reads the files that config.toml names.
@@ -28,13 +28,15 @@ pub const PROBE_STRETCH: &str = script!("probe_stretch.sh");
 /// Asks RPC by the host's curl.
 pub const PROBE_HTTP: &str = script!("probe_http.sh");
 /// Carries out one step.
-pub const ACT: &str = script!("wal.sh", "seal.sh", "act.sh");
+pub const ACT: &str = script!("wal.sh", "seal.sh", "restore.sh", "act.sh");
 /// Lists what is in folders.
 pub const LIST: &str = script!("list.sh");
 /// Hashes files.
 pub const HASH: &str = script!("hash.sh");
 /// Streams files as a tar archive.
 pub const PACK: &str = script!("pack.sh");
+/// Takes a snapshot in.
+pub const RECEIVE: &str = script!("receive.sh");
 /// Removes a clone.
 pub const UNSEAL: &str = script!("unseal.sh");
 /// A stop that waits.

@@ -1,4 +1,4 @@
-//! What a host holds: listed, hashed and streamed, each over a connection of its own.
+//! What a host holds: listed, hashed and streamed, either way, each over a connection of its own.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,6 +13,10 @@ use super::scripts;
 use super::shell::{Script, open_script};
 use super::{Link, LinkError, LinkErrorKind};
 use crate::model::inventory::Become;
+
+mod receive;
+
+pub use receive::{Kept, Receiver, Receiving, Unpacking};
 
 /// How long a listing or a stream may stand still.
 const STILL: Duration = Duration::from_secs(60);
@@ -42,7 +46,7 @@ pub struct Found {
     pub name: Vec<u8>,
 }
 
-/// A host whose files are read.
+/// A host whose files are read, or sent.
 pub struct Source {
     link: Arc<Link>,
     r#become: Become,

@@ -222,12 +222,13 @@ impl Transport for SshTransport {
     async fn act(&self, order: &Order, turn: &Turn) -> Result<Receipt, Fault> {
         let expect = if order.expect == Check::Stopped { "stopped" } else { "" };
         let action = match order.action {
-            Action::Observe | Action::Archive { .. } => return Err(Fault::answer("nothing to do")),
+            Action::Observe | Action::Archive { .. } | Action::Fetch => return Err(Fault::answer("nothing to do")),
             Action::Stop { .. } => "stop",
             Action::Start => "start",
             Action::SetWal => "set-wal",
             Action::UndoWal => "undo-wal",
             Action::Seal => "seal",
+            Action::Swap => "swap",
         };
         let (epoch, seconds) = (order.fence.epoch.to_string(), (order.timeout_ms / 1000).max(1).to_string());
         let mut args = vec![&*order.fence.run, &*epoch, &*order.step, expect, action, &*seconds];

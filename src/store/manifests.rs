@@ -59,6 +59,17 @@ impl Store {
         Ok(())
     }
 
+    /// Refuses when a segment of a snapshot is missing or hasn't its size. What is in it is not looked at.
+    pub async fn has_segments(&self, manifest: &Manifest) -> Result<()> {
+        let sizes = self.segment_sizes().await?;
+        let bad = manifest.segments.iter().find(|segment| sizes.get(&segment.sha256) != Some(&segment.bytes));
+        let Some(segment) = bad else { return Ok(()) };
+        let what = if sizes.contains_key(&segment.sha256) { "has another size" } else { "is missing" };
+        let name = layout::segment(&segment.sha256);
+        Err(Error::failed(format!("{}: the segment {name} of {} {what}", self.place(), manifest.id))
+            .hint("bring it back from a copy of the store, or choose another snapshot: fleet snapshot verify"))
+    }
+
     /// Sizes of all segments by their SHA-256.
     pub(super) async fn segment_sizes(&self) -> Result<BTreeMap<String, u64>> {
         let objects = self.names(layout::SEGMENTS).await?;

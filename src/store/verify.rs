@@ -76,7 +76,12 @@ impl Store {
     /// Reads `ids` back, or a part of the store. `told` hears the bytes of each segment that was read.
     ///
     /// What is damaged is no error but a flaw in what is returned. What was found is recorded for each snapshot.
-    pub async fn verify(&self, ids: &BTreeSet<String>, part: Part, told: &mut dyn FnMut(u64)) -> Result<Checked> {
+    pub async fn verify(
+        &self,
+        ids: &BTreeSet<String>,
+        part: Part,
+        told: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Checked> {
         let mut plan = Plan::default();
         for id in ids {
             match self.proven_manifest(id).await {

@@ -3,13 +3,15 @@
 use super::fleet::Fleet;
 
 /// Every command that can be named, and some below them.
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["status"],
     &["exec"],
     &["halt"],
     &["start"],
     &["restart"],
+    &["restore"],
+    &["restore", "release"],
     &["resume"],
     &["unlock"],
     &["lock"],

@@ -38,7 +38,7 @@ fn the_commands_of_the_readme_run() {
         // Nobody is here to type the digest, and the machine may be busy.
         let more: &[&str] = match args[0] {
             "restart" if args.contains(&"--dry-run") => &["--facts-timeout", "60s"],
-            "restart" | "backup" => &["--facts-timeout", "60s", "--yes"],
+            "restart" | "backup" | "restore" => &["--facts-timeout", "60s", "--yes"],
             "status" => &["--timeout", "60s"],
             _ => &[],
         };
@@ -47,7 +47,7 @@ fn the_commands_of_the_readme_run() {
         assert_eq!(output.code, 0, "{line}\n{output}");
         ran.push(args[0].to_owned());
     }
-    for command in ["demo", "status", "restart", "inventory", "trust", "runs", "backup", "snapshot"] {
+    for command in ["demo", "status", "restart", "inventory", "trust", "runs", "backup", "snapshot", "restore"] {
         assert!(ran.iter().any(|one| one == command), "the README doesn't show fleet {command}");
     }
 }

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fleet::engine::{
-    Answer, Armed, Claim, ClockSample, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Receipt, Transport, Turn,
+    Answer, Armed, Claim, ClockSample, Fault, FaultKind, Fence, Grant, Order, Probe, Prober, Progress, Receipt, Sent,
+    Supply, Transport, Turn,
 };
 use fleet::model::facts::LockFacts;
-use fleet::model::plan::{Action, Check, Replaces};
+use fleet::model::plan::{Action, Check, Plan, Replaces};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
@@ -105,6 +106,7 @@ impl Transport for Links {
         match order.action {
             Action::UndoWal => return world.put_back(order),
             Action::SetWal => return Ok(world.set_log(order)),
+            Action::Swap => return Ok(world.swap(order)),
             Action::Seal => {
                 world.fenced(order);
                 let fails = world.has(name, Bad::SealFails);
@@ -155,6 +157,30 @@ impl Transport for Links {
     }
 }
 
+#[async_trait]
+impl Supply for Links {
+    async fn send(&self, sent: &Sent, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), Fault> {
+        let (world, name) = (&self.0, &sent.target.service.host);
+        tell(Progress { done: 1, all: 2 });
+        sleep(Duration::from_secs(5)).await;
+        tell(Progress { done: 2, all: 2 });
+        let (locked, host) = (world.locked(), world.host(name));
+        if !locked.is_empty() || host.stops > 0 {
+            world.state().crimes.push(format!("{name} stopped or locked while bytes came: {locked:?}"));
+        }
+        if world.has(name, Bad::FetchFails) {
+            return Err(Fault::answer("no space: 9 bytes are needed, 3 are free"));
+        }
+        world.change(name, |host| host.fetched = true);
+        Ok(())
+    }
+
+    async fn check(&self, plan: &Plan) -> Result<(), String> {
+        let needed = plan.hosts().into_iter().find(|host| self.0.has(host, Bad::Needed));
+        needed.map_or(Ok(()), |host| Err(format!("quorum: {host}")))
+    }
+}
+
 impl World {
     fn put_back(&self, order: &Order) -> Result<Receipt, Fault> {
         let name = &order.target.service.host;
@@ -167,6 +193,18 @@ impl World {
         self.change(name, |host| host.log_back = !kept);
         let refusal = kept.then(|| "its signer has signed since".into());
         Ok(Receipt { refusal, seen: self.observation(name) })
+    }
+
+    fn swap(&self, order: &Order) -> Receipt {
+        let name = &order.target.service.host;
+        self.fenced(order);
+        let host = self.host(name);
+        if host.running || !host.fetched || order.expect != Check::Stopped {
+            self.state().crimes.push(format!("{name}: databases exchanged below a node, or for nothing"));
+        }
+        let fails = self.has(name, Bad::SwapFails);
+        self.change(name, |host| host.swapped = !fails);
+        Receipt { refusal: fails.then(|| "no hold could be set".into()), seen: self.observation(name) }
     }
 
     fn set_log(&self, order: &Order) -> Receipt {

@@ -7,6 +7,7 @@ mod clear;
 mod links;
 mod outcomes;
 mod plans;
+mod restore;
 mod resume;
 mod runs;
 mod waits;

@@ -8,6 +8,7 @@ use fleet::model::plan::{
     Action, Agreement, AllowMissing, Check, Clearing, FORMAT, Instant, Needs, Operation, Order, Plan, PowerView, Shape,
     Stage, Step, Target, Task,
 };
+use fleet::model::restore::Restore;
 
 use crate::world::{NODES, address};
 
@@ -27,6 +28,7 @@ fn target(host: &str, power: u64) -> Target {
         chain_id: "c-1".into(),
         address: (power > 0).then(|| address(host)),
         power: Some(power),
+        node_id: None,
         seen: true,
     }
 }
@@ -58,6 +60,7 @@ pub fn restart(instant: Instant) -> Plan {
         wals: BTreeMap::new(),
         clearing: None,
         backup: None,
+        restore: None,
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "c".into(),
@@ -118,6 +121,38 @@ pub fn backup() -> Plan {
         stages: vec![stage("seal", Shape::Rolling, Needs::AtLeast(1), &all, &seal), store],
         ..now()
     }
+}
+
+/// Exchanges every node's databases for those of a snapshot.
+pub fn restore_data() -> Plan {
+    let all: Vec<&str> = NODES.iter().map(|(host, _)| *host).collect();
+    let fetch = step(Check::Nothing, Action::Fetch, Check::Nothing, 600_000);
+    let swap = step(Check::Stopped, Action::Swap, Check::Swapped, 60_000);
+    let start = step(Check::Stopped, Action::Start, Check::Alive, 30_000);
+    let healthy = step(Check::Nothing, Action::Observe, Check::Healthy, 600_000);
+    let mut plan = now();
+    plan.operation = Operation::Restore;
+    plan.restore = Some(Restore {
+        store: "/store".into(),
+        parallel: 2,
+        snapshot: "S".into(),
+        of: "s1".into(),
+        height: Some(90),
+        entries: vec!["state.db".into()],
+        files: 3,
+        bytes: 9,
+        tips: vec![("s1".into(), "127.0.0.1:26657".into())],
+    });
+    plan.targets.iter_mut().for_each(|(name, target)| target.node_id = Some(name.clone()));
+    let halt = plan.stages.swap_remove(0);
+    plan.stages = vec![
+        stage("fetch", Shape::Parallel, Needs::All, &all, &fetch),
+        halt,
+        stage("swap", Shape::Parallel, Needs::All, &all, &swap),
+        stage("nodes", Shape::Ranked(Order::AsPlanned), Needs::Power(27), &all, &start),
+        stage("healthy", Shape::Parallel, Needs::All, &all, &healthy),
+    ];
+    plan
 }
 
 /// Puts every node's log back between its stop and its start.

@@ -73,6 +73,7 @@ pub fn run(
         baseline,
         made: std::sync::OnceLock::new(),
         archive: None,
+        supply: Some(Arc::new(Links(Arc::clone(world)))),
     }
 }
 

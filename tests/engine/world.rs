@@ -62,6 +62,12 @@ pub enum Bad {
     SetFails,
     /// Its databases can't be cloned.
     SealFails,
+    /// A snapshot doesn't come.
+    FetchFails,
+    /// Its databases can't be exchanged.
+    SwapFails,
+    /// By now it isn't safe any more to stop it.
+    Needed,
     /// It answers nothing but its lock.
     Mute,
 }
@@ -86,6 +92,10 @@ pub struct Host {
     pub log_set: bool,
     /// Its databases are cloned.
     pub sealed: bool,
+    /// A snapshot lies beside its databases.
+    pub fetched: bool,
+    /// Its databases are those of the snapshot.
+    pub swapped: bool,
     stopped_at: Option<Duration>,
 }
 
@@ -220,6 +230,7 @@ impl World {
             wal_back: host.log_back,
             wal_set: host.log_set,
             sealed: host.sealed,
+            swapped: host.swapped,
             ..Observation::default()
         }
     }

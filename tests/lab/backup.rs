@@ -13,11 +13,11 @@ use crate::process::{Running, Said, run, until};
 const BACKUP: [&str; 2] = ["backup", "--yes"];
 
 impl Controller {
-    fn store(&self) -> PathBuf {
+    pub fn store(&self) -> PathBuf {
         self.path("store")
     }
 
-    fn backup(&self, options: &[&str]) -> Said {
+    pub fn backup(&self, options: &[&str]) -> Said {
         let store = self.store();
         self.fleet(&[&BACKUP[..], &["--store", store.to_str().unwrap()], options].concat())
     }

@@ -19,6 +19,7 @@ mod process;
 mod reboots;
 mod refusals;
 mod restarts;
+mod restore;
 mod several;
 mod simd;
 mod wal;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet::model::facts::*;
 use fleet::model::inventory::{NODE, ServiceId};
 use fleet::model::plan::{Action, Check, Operation, Plan, Step, Task};
+use fleet::model::restore::Restore;
 use fleet::ops::policy::{Votes, violations};
 use fleet::ops::without;
 use proptest::prelude::*;
@@ -94,13 +95,11 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
             .prop_map(|(expect, verify)| (expect, Action::Start, verify));
     let seal =
         prop_oneof![1 => check(), 9 => Just(Check::Sealed)].prop_map(|verify| (Check::Nothing, Action::Seal, verify));
+    let swap =
+        prop_oneof![1 => check(), 9 => Just(Check::Swapped)].prop_map(|verify| (Check::Stopped, Action::Swap, verify));
     let look = check().prop_map(|verify| (Check::Nothing, Action::Observe, verify));
-    let step = prop_oneof![4 => halt, 4 => start, 2 => seal, 1 => look].prop_map(|(expect, action, verify)| Step {
-        expect,
-        action,
-        verify,
-        timeout_ms: 1000,
-    });
+    let step = prop_oneof![4 => halt, 4 => start, 2 => seal, 2 => swap, 1 => look]
+        .prop_map(|(expect, action, verify)| Step { expect, action, verify, timeout_ms: 1000 });
     prop::collection::vec((0..NODES, step), 1..10)
 }
 
@@ -109,6 +108,7 @@ fn by_hand(operation: Operation, steps: Vec<(usize, Step)>) -> Plan {
     let mut plan =
         crate::world::World::new(&hosts(&[&format!("val-[1-{NODES}]")], &[]), &[10; NODES]).plan().unwrap().plan;
     plan.operation = operation;
+    plan.restore = Some(Restore::default());
     plan.stages.truncate(1);
     plan.stages[0].tasks =
         steps.into_iter().map(|(index, step)| Task { service: id(&name(index)), steps: vec![step] }).collect();

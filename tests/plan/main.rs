@@ -5,6 +5,7 @@ mod agreement;
 mod invariants;
 mod oracle;
 mod overruled;
+mod restore;
 mod rules;
 mod screens;
 mod tellers;

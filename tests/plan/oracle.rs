@@ -43,7 +43,7 @@ pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTree
         for step in &task.steps {
             let before = voting(nodes, &alive, &voters);
             match step.action {
-                Action::Observe | Action::Archive { .. } => {}
+                Action::Observe | Action::Archive { .. } | Action::Fetch => {}
                 Action::Seal => {
                     // Away for a moment, and back if it was there.
                     let was = alive.remove(name);
@@ -68,6 +68,11 @@ pub fn broken(plan: &Plan, nodes: &BTreeMap<String, Node>, quorum: u64) -> BTree
                     let verify = if step.action == Action::SetWal { Check::WalSet } else { Check::WalBack };
                     let content = step.action == Action::UndoWal || plan.wals.contains_key(&task.service.to_string());
                     if step.expect != Check::Stopped || step.verify != verify || !content {
+                        broken.insert("unproven");
+                    }
+                }
+                Action::Swap => {
+                    if plan.restore.is_none() || step.expect != Check::Stopped || step.verify != Check::Swapped {
                         broken.insert("unproven");
                     }
                 }

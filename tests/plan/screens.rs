@@ -8,7 +8,8 @@ use fleet::render::plan::{plan_text, without_text};
 use fleet::render::refusal::refusal_text;
 use insta::assert_snapshot;
 
-use crate::world::{POWERS, World, company, hosts, stop};
+use crate::restore::restoring;
+use crate::world::{HEIGHT, POWERS, World, company, hosts, stop};
 
 /// At both widths; no line is longer than it may be, and nothing is coloured.
 fn shown(plan: &Plan, remarks: &[Finding]) -> String {
@@ -42,6 +43,19 @@ fn refused(world: &World) -> String {
 #[test]
 fn a_company_with_every_validator() {
     assert_snapshot!(planned(&company()));
+}
+
+#[test]
+fn a_restore_of_one_validator() {
+    assert_snapshot!(planned(&restoring(company(), HEIGHT - 1000, &["val-3"])));
+}
+
+#[test]
+fn a_restore_without_space_from_another_chain() {
+    let world = restoring(company(), HEIGHT, &["val-3"]).on("val-3", |facts| facts.db_free_bytes = Some(5));
+    let other =
+        |world: World| world.asked(|request| request.restore.as_mut().unwrap().node.chain_id = "other-1".into());
+    assert_snapshot!(refused(&other(world)));
 }
 
 #[test]

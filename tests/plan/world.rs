@@ -136,25 +136,27 @@ impl World {
             block_timeout_ms: 120_000,
             clear: None,
             backup: None,
+            restore: None,
         };
         Self { inventory, facts: Facts { at_ms: 0, hosts: facts }, advancing: true, mute: None, cached: None, request }
     }
 
     pub fn plan(&self) -> Result<Planned, Refusal> {
+        ops::plan(&self.request, &self.situation())
+    }
+
+    pub fn situation(&self) -> Situation<'_> {
         let statuses = self.facts.services().filter_map(|(_, node)| node.rpc.status.as_ref());
-        ops::plan(
-            &self.request,
-            &Situation {
-                inventory: &self.inventory,
-                facts: &self.facts,
-                advancing: self.advancing,
-                mute: self.mute.clone(),
-                last: statuses.map(|status| (status.height, status.app_hash.clone())).max(),
-                cached_set: self.cached.as_ref().map(|(set, _)| set),
-                cached_addresses: self.cached.as_ref().map(|(_, addresses)| addresses),
-                genesis_content: BTreeMap::from([("g1".into(), "content-1".into()), ("g2".into(), "content-2".into())]),
-            },
-        )
+        Situation {
+            inventory: &self.inventory,
+            facts: &self.facts,
+            advancing: self.advancing,
+            mute: self.mute.clone(),
+            last: statuses.map(|status| (status.height, status.app_hash.clone())).max(),
+            cached_set: self.cached.as_ref().map(|(set, _)| set),
+            cached_addresses: self.cached.as_ref().map(|(_, addresses)| addresses),
+            genesis_content: BTreeMap::from([("g1".into(), "content-1".into()), ("g2".into(), "content-2".into())]),
+        }
     }
 
     pub fn operation(mut self, operation: Operation) -> Self {

@@ -27,6 +27,7 @@ fn target(service: &ServiceId, power: Option<u64>) -> Target {
         chain_id: "virtengine-1".into(),
         address: power.map(|_| "AB".repeat(20)),
         power,
+        node_id: None,
         seen: true,
     }
 }
@@ -57,6 +58,7 @@ pub fn restart(validators: &[(&str, u64)], total: u64) -> Plan {
         wals: BTreeMap::new(),
         clearing: None,
         backup: None,
+        restore: None,
         format: FORMAT,
         operation: Operation::CoordinatedRestart,
         chain: "virtengine".into(),

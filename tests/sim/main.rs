@@ -13,6 +13,7 @@ mod logs;
 mod many;
 mod outcomes;
 mod restart;
+mod restore;
 mod rig;
 mod rpc;
 mod signals;

@@ -9,6 +9,7 @@ mod fleet;
 mod host_keys;
 mod known_hosts;
 mod link;
+mod restore;
 mod sshd;
 mod trust;
 mod wal;

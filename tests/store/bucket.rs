@@ -144,8 +144,8 @@ fn what_is_kept_in_a_bucket_is_proven_found_damaged_pruned_and_brought_back() {
     assert_eq!(world.restored("01B").unwrap(), files(2));
 
     let old = first.segments.iter().find(|one| !second.segments.contains(one)).unwrap();
-    let name = format!("/fleet/segments/{}/{}.tar.zst", &old.sha256[..2], old.sha256);
-    service.ask("PUT", &name, b"something else");
+    let name = format!("segments/{}/{}.tar.zst", &old.sha256[..2], old.sha256);
+    put(&world, &service.bucket(STORE), &name, b"something else", Put::Replace).unwrap();
     let flaws = verify().flaws;
     assert_eq!(flaws.len(), 1, "{flaws:?}");
     assert_eq!(flaws[0].snapshots, ["01A"]);

@@ -4,7 +4,7 @@ mod choose;
 mod keep;
 mod node;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -19,7 +19,6 @@ use crate::engine::Archive;
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
 use crate::model::plan::{Operation, Plan};
-use crate::model::snapshot::is_bucket;
 use crate::ops::{BackupOf, Request};
 use crate::store::Store;
 use keep::Keeper;
@@ -28,7 +27,7 @@ use keep::Keeper;
 pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     let selector = context.selector(args.selector.as_deref())?;
     let scope = scope(&context.inventory, selector.as_deref())?;
-    let store = lasting(place(&args.store, &context.inventory)?)?;
+    let store = place(&args.store, &context.inventory)?;
     let asked = BackupOf {
         store: utf8(&store)?,
         profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
@@ -67,14 +66,6 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
         hosts: Semaphore::new(backup.parallel),
         hold: OnceCell::new(),
     })))
-}
-
-/// A store's place as it is named from anywhere.
-fn lasting(place: PathBuf) -> Result<PathBuf> {
-    if is_bucket(&place) {
-        return Ok(place);
-    }
-    std::path::absolute(place).map_err(|error| Error::usage(format!("--store: {error}")))
 }
 
 fn profile(name: &str) -> Result<Profile> {

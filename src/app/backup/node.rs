@@ -36,5 +36,6 @@ async fn height(prober: &dyn Prober, wanted: &Wanted) -> Option<u64> {
     let wal = format!("{}/.fleet-{}/.wal/{head}", wanted.target.db_dir, wanted.fence.run);
     let logs = read(prober, &wanted.item.service.host, (&wal, ""), Which::All).await.ok()?;
     let log = logs.logs.first()?.log.as_ref().ok()?;
-    View::of(log).last_end_height
+    // A log begins with that of height 0 whenever its node finds none.
+    View::of(log).last_end_height.filter(|height| *height > 0)
 }

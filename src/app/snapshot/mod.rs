@@ -2,7 +2,7 @@
 
 mod change;
 mod look;
-mod pick;
+pub(super) mod pick;
 
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ use crate::engine::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
 use crate::journal::new_id;
 use crate::model::inventory::Inventory;
+use crate::model::snapshot::is_bucket;
 use crate::store::{Hold, Purpose, Store};
 
 /// `fleet snapshot …`
@@ -48,12 +49,16 @@ async fn opened(global: &Global, args: &StoreArgs) -> Result<Store> {
     Store::at(&path).await
 }
 
-/// The store that is named, else that of the inventory.
+/// The store that is named, else that of the inventory; as it is named from anywhere.
 pub fn place(args: &StoreArgs, inventory: &Inventory) -> Result<PathBuf> {
-    args.store.clone().or_else(|| inventory.backup.store.clone()).ok_or_else(|| {
+    let named = args.store.clone().or_else(|| inventory.backup.store.clone()).ok_or_else(|| {
         Error::usage("no store is named")
             .hint("name one with --store DIR, or in the inventory: [backup] store = \"/srv/snapshots\"")
-    })
+    })?;
+    if is_bucket(&named) {
+        return Ok(named);
+    }
+    std::path::absolute(named).map_err(|error| Error::usage(format!("--store: {error}")))
 }
 
 /// A lease on the store, for a run of its own.

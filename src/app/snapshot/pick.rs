@@ -9,7 +9,7 @@ use crate::store::Store;
 const LATEST: &str = "latest";
 
 /// The id that is meant.
-pub(super) async fn one(store: &Store, text: &str) -> Result<String> {
+pub async fn one(store: &Store, text: &str) -> Result<String> {
     let ids = store.ids().await?;
     let host = text.strip_suffix(LATEST).and_then(|rest| rest.strip_suffix(':'));
     match (ids.last(), host) {

@@ -18,6 +18,8 @@ pub enum Operation {
     RestoreWal,
     /// Bring copies into a store, of nodes that stand still only as long as their databases are cloned.
     Backup,
+    /// Exchange nodes' databases for those of a snapshot, and start them.
+    Restore,
 }
 
 impl Operation {
@@ -26,7 +28,7 @@ impl Operation {
         match self {
             Self::CoordinatedRestart => true,
             Self::Start => !advancing,
-            Self::Halt | Self::ReviveWal | Self::RestoreWal | Self::Backup => false,
+            Self::Halt | Self::ReviveWal | Self::RestoreWal | Self::Backup | Self::Restore => false,
         }
     }
 
@@ -39,6 +41,7 @@ impl Operation {
             Self::ReviveWal => "revival",
             Self::RestoreWal => "restoring of write-ahead logs",
             Self::Backup => "backup",
+            Self::Restore => "restore",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod each;
 mod fleet;
+mod restore;
 mod table;
 
 use crate::error::{Error, Result};
@@ -154,6 +155,7 @@ pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
         verdict.findings.extend(told);
     }
     verdict.remarks.extend(fleet::who_votes(scene));
+    verdict.remarks.extend(restore::behind(scene));
     for finding in &mut verdict.findings {
         if finding.severity == Severity::Refusal && scene.request.accept.contains(&finding.rule) {
             finding.severity = Severity::Warning;

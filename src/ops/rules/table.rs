@@ -3,7 +3,7 @@
 use crate::model::plan::Severity::{Never, Note, Refusal, Warning};
 use crate::ops::rules::Check::{Each, Elsewhere, Fleet};
 use crate::ops::rules::Matters::{Always, AtStart, AtStop};
-use crate::ops::rules::{Rule, each, fleet};
+use crate::ops::rules::{Rule, each, fleet, restore};
 
 macro_rules! rule {
     ($name:literal, $severity:expr, $matters:expr, $check:expr, $text:literal, $next:literal, $about:literal) => {
@@ -146,6 +146,35 @@ pub(super) static ALL: &[Rule] = &[
          too many are mute no round comes to an end: the chain stands for good, with every validator online."
     ),
     rule!(
+        "snapshot-fit", Never, Always, Fleet(restore::fit),
+        "the snapshot doesn't fit the node",
+        "choose a snapshot of this chain and of this kind of databases: fleet snapshot list",
+        "Databases can be read only by a node of their chain and of their kind (db_backend in config.toml). The signer's \
+         state and the write-ahead log stay where they are: nothing that holds them is exchanged. It can't be overruled."
+    ),
+    rule!(
+        "snapshot-genesis", Refusal, Always, Fleet(restore::genesis),
+        "the snapshot and the node don't have the same genesis",
+        "compare the genesis files; accept it if they say the same",
+        "Two chains may have one chain id: a chain that was started anew, or a test net. Genesis files are compared by \
+         content where the snapshot's own is at hand on some host, else byte by byte."
+    ),
+    rule!(
+        "snapshot-room", Never, Always, Fleet(restore::room),
+        "no space for the snapshot beside the databases",
+        "make room there, or release what an earlier restore has kept: fleet restore release HOST",
+        "The old databases are kept until they are released, so that both have to fit. It can't be overruled; a host that \
+         must do with less is restored by hand."
+    ),
+    rule!(
+        "signers-ahead", Refusal, Always, Fleet(restore::strands),
+        "with this snapshot the chain would not go on",
+        "take a snapshot of the last height, or leave nodes out that have the blocks",
+        "A signer never signs for a height below what it has signed last, and fleet never lowers its state. Validators that \
+         go back to an older height take the blocks from others and sign again behind them; where all go back, nobody has \
+         these blocks any more, and nobody may sign them again."
+    ),
+    rule!(
         "nothing-to-do", Never, Always, Elsewhere,
         "there is no node to act on",
         "see what is selected: fleet inventory show",
@@ -223,6 +252,13 @@ pub(super) static ALL: &[Rule] = &[
         "only a restart of the node helps; first see in its log why",
         "After CONSENSUS FAILURE the process goes on, RPC and P2P answer, and the unit is active, but the node takes no \
          part in consensus any more."
+    ),
+    rule!(
+        "behind", Note, Always, Elsewhere,
+        "the snapshot is older than the chain",
+        "nothing; the node takes the blocks from its peers",
+        "A restored node has the blocks up to its snapshot's height and takes the others from its peers. How long that \
+         takes depends on what is in them."
     ),
     rule!(
         "already-running", Note, Always, Fleet(fleet::already_running),

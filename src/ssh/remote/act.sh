@@ -87,6 +87,10 @@ seal)
     message=$(seal 2>&1)
     code=$?
     ;;
+swap)
+    message=$(swap 2>&1)
+    code=$?
+    ;;
 *)
     message="unknown action $action"
     code=1
@@ -100,4 +104,5 @@ note_end "$step" "$epoch" "$code"
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
 case $action in *-wal) wal_facts "$wal_file" "$run" ;; esac
 [ "$action" = seal ] && clone_facts "$db_dir" "$run"
+[ "$action" = swap ] && swap_facts "$db_dir" "$run" "$unit"
 echo "done=1"

@@ -5,4 +5,5 @@ top_epoch
 read_line "$locks/$top/run"
 wal_facts "$5" "$line"
 clone_facts "$3" "$line"
+swap_facts "$3" "$line" "$1"
 echo "done=1"

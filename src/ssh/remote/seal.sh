@@ -107,6 +107,7 @@ may_start_again() {
 seal() {
     clone=$db_dir/.fleet-$run
     mark=$records/sealing/$unit
+    [ ! -e "$records/hold/$unit" ] || { echo "a hold keeps the unit down: its restore isn't finished"; return 1; }
     drop_old_clones
     [ -e "$clone/.sealed" ] && return 0
     rm -rf "$clone"
@@ -138,9 +139,10 @@ seal() {
     drop_later
 }
 
-# Clones that nobody has used for a day are of runs that are over.
+# Clones that nobody has used for a day are of runs that are over. What a restore has brought stays until it is released.
 drop_old_clones() {
-    find "$db_dir" -maxdepth 1 -name '.fleet-*' -type d -mmin +1440 -exec rm -rf {} + 2>/dev/null
+    find "$db_dir" -maxdepth 1 -name '.fleet-*' -type d -mmin +1440 ! -exec test -e {}/.fetched \; \
+        ! -exec test -e {}/.swapped \; -exec rm -rf {} + 2>/dev/null
     :
 }
 
