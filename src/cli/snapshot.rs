@@ -10,7 +10,7 @@ use super::examples;
 /// Where the snapshots are.
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
-    /// The store, a folder or s3://BUCKET/FOLDER [default: `store` of the inventory's [backup]]
+    /// The store, a folder or `s3://BUCKET/FOLDER` [default: `store` of the inventory's [backup]]
     #[arg(long, value_name = "PLACE")]
     pub store: Option<PathBuf>,
 }
@@ -57,7 +57,7 @@ pub enum SnapshotCommand {
     /// Copy snapshots to another store
     #[command(after_help = examples::SNAPSHOT_COPY)]
     Copy {
-        /// The other store, a folder or s3://BUCKET/FOLDER; it is made where nothing is yet
+        /// The other store, a folder or `s3://BUCKET/FOLDER`; it is made where nothing is yet
         to: PathBuf,
         /// Which [default: all]
         ids: Vec<String>,
