@@ -6,6 +6,7 @@
 mod id;
 mod places;
 pub mod powers;
+mod schedules;
 mod store;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -18,6 +19,7 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 
 pub use crate::journal::id::new as new_id;
 pub use crate::journal::places::Places;
+pub use crate::journal::schedules::{Schedules, put};
 pub use crate::journal::store::{Past, RunDir, Stored, last_unfinished, left_on, list};
 
 use crate::engine::Recorder;

@@ -23,6 +23,8 @@ pub struct Finished {
     pub ended: Ended,
     /// The exit code.
     pub exit: u8,
+    /// What happened.
+    pub state: RunState,
 }
 
 /// Where a run begins.
@@ -89,7 +91,7 @@ pub async fn run(
     let exit = kind.map_or(0, Kind::exit_code);
     log.emit(context.now_ms(), What::RunEnded { exit, summary, next });
     screen.finish(plan);
-    Ok(Finished { ended, exit })
+    Ok(Finished { ended, exit, state: log.state() })
 }
 
 /// The kind, the last line and what to do next.

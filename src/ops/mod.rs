@@ -9,6 +9,7 @@ mod request;
 pub mod retention;
 pub mod rules;
 mod scene;
+pub mod schedule;
 mod start;
 pub mod wal;
 mod without;

@@ -3,7 +3,7 @@
 use super::fleet::Fleet;
 
 /// Every command that can be named, and some below them.
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 34] = [
     &[],
     &["status"],
     &["exec"],
@@ -25,6 +25,11 @@ const COMMANDS: [&[&str]; 29] = [
     &["snapshot", "prune"],
     &["snapshot", "diff"],
     &["snapshot", "copy"],
+    &["schedule"],
+    &["schedule", "install"],
+    &["schedule", "list"],
+    &["schedule", "remove"],
+    &["schedule", "run-due"],
     &["runs"],
     &["runs", "list"],
     &["runs", "show"],
