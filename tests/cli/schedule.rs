@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, channel};
 
 use fleet::sim::{Fault, Sim};
 use rustix::fs::FlockOperation;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::fleet::{BOUND, FLEET, Fleet, untouched};
+use super::fleet::{BOUND, FLEET, Fleet, eventually, untouched};
 use super::hosts::three;
 
 const SMALL: &str = include_str!("../../inventories/small.toml");
@@ -126,14 +127,15 @@ fn a_failure_is_told_with_its_code_and_counted_and_what_is_proven_stays() {
     sim.control().fault("val-3", Fault::Refuse(true)).unwrap();
     long_ago(&fleet);
     let ran = fleet.run(&["schedule", "run-due"]);
-    ran.says(5, &["config: exit 5: not armed: 1 of 3 hosts", "next: fleet runs report "]);
+    ran.says(4, &["config: exit 4: done in ", "2 snapshots", "without val-3", "next: fleet runs report "]);
     assert_eq!(ran.out, "");
-    assert_eq!(metric(&fleet, "fleet_backup_last_run_exit_code"), [5.0]);
+    assert_eq!(metric(&fleet, "fleet_backup_last_run_exit_code"), [4.0]);
     assert_eq!(metric(&fleet, "fleet_backup_failures_total"), [1.0]);
-    assert_eq!(metric(&fleet, "fleet_backup_last_verified_timestamp_seconds"), before);
+    let after = metric(&fleet, "fleet_backup_last_verified_timestamp_seconds");
+    assert!(after[0] > before[0] && after[1] > before[1] && after[2] == before[2], "{before:?} {after:?}");
     assert_eq!(asked.iter().take(1).count(), 1);
     assert!(asked.try_recv().is_err(), "only what went well is pinged");
-    fleet.run(&["schedule", "list"]).says(0, &["config: not armed: 1 of 3 hosts"]);
+    fleet.run(&["schedule", "list"]).says(0, &["config: done in ", "without val-3"]);
     let ran = fleet.run(&["schedule", "run-due"]);
     assert_eq!((ran.code, ran.err), (0, String::new()), "it waits for its next time");
 }
@@ -174,20 +176,23 @@ fn two_of_one_chain_never_go_on_at_once() {
 
 #[test]
 fn a_run_that_met_a_lock_stays_due() {
-    let (fleet, _sim) = hourly("");
+    let (fleet, sim) = hourly("hosts = \"val-3\"\n");
+    fleet.edit("profiles = [\"config\"]", "profiles = [\"data\"]");
     fleet.run(&["schedule", "run-due"]).says(0, &[]);
     long_ago(&fleet);
-    // A prune holds the store.
-    fleet.run(&["backup", "val-1", "--profile", "config", "--yes", "--facts-timeout", "60s"]).says(0, &[]);
-    let lease = r#"{"format":1,"purpose":"prune","owner":"bob@desk","run":"01ZZ","since_ms":1,"until_ms":9999999999999}"#;
-    let leases = fleet.home().join("snapshots/locks");
-    fs::create_dir_all(&leases).unwrap();
-    fs::write(leases.join("01ZZ.json"), lease).unwrap();
+    let at = (jiff::Timestamp::now() + jiff::SignedDuration::from_mins(10)).to_string();
+    let mut halt = Command::new(FLEET);
+    halt.args(["halt", "--yes", "--facts-timeout", "60s", "--at", &at]).env_clear().envs(fleet.environment());
+    let mut halt = halt.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("val-3 is locked", || sim.dir().join("hosts/val-3/root/run/fleet").exists());
     let ran = fleet.run(&["schedule", "run-due"]);
-    assert_ne!(ran.code, 0, "{ran}");
-    fs::remove_file(leases.join("01ZZ.json")).unwrap();
-    assert_eq!(remembered(&fleet)["ended"]["exit"], ran.code);
-    println!("{ran}");
+    kill_process(Pid::from_raw(halt.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    assert_eq!(halt.wait().unwrap().code(), Some(130));
+    ran.says(75, &["config: exit 75: val-3 is locked by ops@"]);
+    assert_eq!((&remembered(&fleet)["since_ms"], &remembered(&fleet)["failures"]), (&1.into(), &0.into()));
+    fleet.run(&["schedule", "run-due"]).says(0, &[]);
+    assert!(snapshots(&fleet)[0]["down_ms"].is_u64());
+    assert_eq!(metric(&fleet, "fleet_backup_node_down_seconds").len(), 1);
 }
 
 /// A folder with these programs in it, each a line of shell.

@@ -20,6 +20,7 @@ use crate::engine::Archive;
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
 use crate::model::plan::{Operation, Plan};
+use crate::model::selector::select;
 use crate::ops::{BackupOf, Request};
 use crate::store::Store;
 use keep::Keeper;
@@ -44,8 +45,13 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
     check_place(&store).await?;
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];
+    let allow_missing = match &args.allow_missing {
+        Some(text) => select(text, &context.inventory)?.hosts,
+        None => Vec::new(),
+    };
     let request = Request {
         backup: Some(asked),
+        allow_missing,
         stop_timeout_ms: millis(args.stop_timeout),
         ..Request::of(Operation::Backup, &scope.chain, scope.hosts.clone(), context.now_ms(), &args.confirm.accept)
     };

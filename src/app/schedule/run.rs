@@ -15,6 +15,7 @@ use crate::app::scope::Scope;
 use crate::cli::{BackupArgs, ConfirmArgs, Global, Output, StoreArgs};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Schedules;
+use crate::model::fold::fold;
 use crate::model::inventory::Schedule;
 use crate::model::nearest::did_you_mean;
 use crate::model::schedule::{Ended, Record, is_put_off};
@@ -194,7 +195,11 @@ impl Runner<'_> {
         };
         let summary = finished.state.ended.map(|(_, summary)| summary).unwrap_or_default();
         let report = format!("fleet runs report {}", finished.state.run);
-        let backup = Ran { what: schedule.name.clone(), exit: finished.exit, summary, hints: vec![report] };
+        let mut backup = Ran { what: schedule.name.clone(), exit: finished.exit, summary, hints: vec![report] };
+        if !finished.without.is_empty() {
+            backup.exit = backup.exit.max(Kind::Incomplete.exit_code());
+            backup.summary += &format!("; without {}", fold(finished.without.iter().map(String::as_str)));
+        }
         if is_put_off(finished.exit) {
             return backup;
         }
@@ -213,6 +218,8 @@ fn args(schedule: &Schedule) -> BackupArgs {
         profile: schedule.profiles.iter().map(|profile| profile.name().to_owned()).collect(),
         store: StoreArgs { store: Some(schedule.store.clone()) },
         parallel: PARALLEL,
+        // One dead host keeps no other's backup back; the run's exit code tells of it.
+        allow_missing: Some("all".to_owned()),
         stop_timeout: STOP,
         confirm: ConfirmArgs {
             yes: true,

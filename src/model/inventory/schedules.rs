@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::Backup;
 use super::problems::Problems;
-use super::raw::{RawSchedule, Text};
+use super::raw::RawSchedule;
 use super::values::{self, Complaint};
 use crate::model::backup::Profile;
 use crate::model::calendar::Calendar;
