@@ -231,7 +231,8 @@ fn a_timer_is_installed_and_removed_by_systemctl() {
     let fleet = alone(&small(), &[("systemctl", "echo \"$@\" >>\"$HOME/calls\"")]);
     let units = fleet.home().join("config/systemd/user");
     let shown = fleet.run(&["schedule", "install", "--dry-run"]);
-    shown.says(0, &["fleet-schedule-small.timer:\n", "OnCalendar=*:0/5", "Persistent=true", "\"schedule\" \"run-due\""]);
+    shown
+        .says(0, &["fleet-schedule-small.timer:\n", "OnCalendar=*:0/5", "Persistent=true", "\"schedule\" \"run-due\""]);
     assert!(!units.exists() && !fleet.home().join("calls").exists());
     fleet.run(&["schedule", "install"]).says(0, &["installed: 1 schedule", "fleet-schedule-small.timer"]);
     fleet.run(&["schedule", "install"]).says(0, &["installed: 1 schedule"]);
@@ -324,7 +325,8 @@ fn what_is_wrong_is_said_before_anything_is_written() {
 
 #[test]
 fn a_spoilt_record_keeps_the_others_from_nothing() {
-    let (fleet, _sim) = hourly("[[schedule]]\nname = \"other\"\nevery = \"1h\"\nprofiles = [\"config\"]\nhosts = \"val-1\"\n");
+    let (fleet, _sim) =
+        hourly("[[schedule]]\nname = \"other\"\nevery = \"1h\"\nprofiles = [\"config\"]\nhosts = \"val-1\"\n");
     fleet.run(&["schedule", "run-due"]).says(0, &[]);
     long_ago(&fleet);
     fs::write(record(&fleet, "other"), "{").unwrap();

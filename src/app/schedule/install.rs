@@ -37,7 +37,8 @@ impl Job {
     fn units(&self, user: Option<&str>) -> [String; 2] {
         let words: Vec<String> = self.words.iter().map(|word| quoted(word).replace('$', "$$")).collect();
         let set = |(name, value): &(&str, String)| format!("Environment={}\n", quoted(&format!("{name}={value}")));
-        let (about, command) = (format!("Description=Backups of {} that are due", self.fleet.replace('%', "%%")), words.join(" "));
+        let (about, command) =
+            (format!("Description=Backups of {} that are due", self.fleet.replace('%', "%%")), words.join(" "));
         let variables: String = self.variables.iter().map(set).collect();
         let user = user.map(|user| format!("User={user}\n")).unwrap_or_default();
         // 75: another run works there, and what is due stays due. A stop waits until a node that fleet has stopped is
@@ -198,7 +199,8 @@ mod tests {
     #[test]
     fn a_cron_line_quotes_what_a_shell_and_cron_would_expand() {
         let line = job().cron_line().unwrap();
-        let (begin, end) = ("*/5 * * * * XDG_STATE_HOME='/var/$x \\%y' '/opt/my fleet/100\\%' -i ", " # fleet-schedule-f");
+        let (begin, end) =
+            ("*/5 * * * * XDG_STATE_HOME='/var/$x \\%y' '/opt/my fleet/100\\%' -i ", " # fleet-schedule-f");
         assert!(line.starts_with(begin) && line.ends_with(end), "{line}");
     }
 }

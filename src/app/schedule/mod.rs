@@ -30,11 +30,14 @@ pub async fn schedule(context: &Context, command: &ScheduleCommand) -> Result<u8
 /// The inventory's schedules, each with the hosts of its one chain.
 fn scoped(context: &Context) -> Result<Vec<(&Schedule, Scope)>> {
     if context.global.limit.is_some() {
-        return Err(Error::usage("--limit isn't for schedules").hint("their hosts stand in the inventory: hosts = \"…\""));
+        return Err(
+            Error::usage("--limit isn't for schedules").hint("their hosts stand in the inventory: hosts = \"…\"")
+        );
     }
     let inventory = &*context.inventory;
     if inventory.schedules.is_empty() {
-        let example = "[[schedule]] name = \"config\", every = \"1h\", profiles = [\"config\"], store = \"/srv/snapshots\"";
+        let example =
+            "[[schedule]] name = \"config\", every = \"1h\", profiles = [\"config\"], store = \"/srv/snapshots\"";
         return Err(Error::usage(format!("{} has no schedule", inventory.source.display()))
             .hint(format!("write one there: {example}")));
     }

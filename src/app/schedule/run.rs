@@ -71,7 +71,8 @@ pub async fn run_due(context: &Context, now: &[String]) -> Result<u8> {
     let ran = join_all(chains.into_iter().map(|(chain, schedules)| runner.chain(chain, schedules))).await;
     let ran: Vec<Ran> = ran.into_iter().flatten().collect();
     if !text {
-        let row = |one: &Ran| json!({ "schedule": one.what, "exit": one.exit, "summary": one.summary, "next": one.hints });
+        let row =
+            |one: &Ran| json!({ "schedule": one.what, "exit": one.exit, "summary": one.summary, "next": one.hints });
         context.print_rows(ran.iter().map(row));
     }
     Ok(exit(&ran.iter().map(|one| one.exit).collect()))
@@ -156,7 +157,8 @@ impl Runner<'_> {
         // Before anything is touched: a fleet that dies in the middle isn't started again and again.
         record = Record { since_ms: started_ms, started_ms: Some(started_ms), ..record };
         self.records.write(&schedule.name, &record)?;
-        let kept = |profile: &str| schedule.profiles.is_empty() || schedule.profiles.iter().any(|one| one.name() == profile);
+        let kept =
+            |profile: &str| schedule.profiles.is_empty() || schedule.profiles.iter().any(|one| one.name() == profile);
         record.proven.retain(|_, one| kept(&one.profile) && hosts.contains(&one.host));
         self.flaw(schedule, after::measure(self.context, schedule, chain_id, &record));
         let ran = self.back_up_and_prove(schedule, &mut record).await;

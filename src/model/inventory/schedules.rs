@@ -59,7 +59,11 @@ pub(super) fn schedules(
     for raw in raw {
         let Some(schedule) = schedule(raw, around, problems) else { continue };
         if let (false, Some(name)) = (names.insert(schedule.name.clone()), &raw.get_ref().name) {
-            problems.add(name.span(), format!("schedule {} is there twice", schedule.name), "each needs a name of its own");
+            problems.add(
+                name.span(),
+                format!("schedule {} is there twice", schedule.name),
+                "each needs a name of its own",
+            );
         }
         if let (Some(path), Some(text)) = (&schedule.metrics, &raw.get_ref().metrics)
             && !files.insert(path.clone())
@@ -211,7 +215,10 @@ mod tests {
             (format!("{good}{}", good.replace("\"a\"", "\"b\"")), "41:11", "another schedule writes this file"),
         ] {
             let error = read(&section).unwrap_err();
-            assert!(error.contains(what) && error.contains(&format!("inventory.toml:{place}\n")), "{place} {what}: {error}");
+            assert!(
+                error.contains(what) && error.contains(&format!("inventory.toml:{place}\n")),
+                "{place} {what}: {error}"
+            );
         }
     }
 }

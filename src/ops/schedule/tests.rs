@@ -62,7 +62,8 @@ fn jitter_differs_by_fleet_schedule_and_time() {
 
 #[test]
 fn the_period_is_the_longest_gap() {
-    for (schedule, hours) in [(every("a", 7200, 60), 2), (on("daily"), 24), (on("Mon..Fri 03:00"), 72), (on("*:00"), 1)] {
+    for (schedule, hours) in [(every("a", 7200, 60), 2), (on("daily"), 24), (on("Mon..Fri 03:00"), 72), (on("*:00"), 1)]
+    {
         assert_eq!(period_ms(&schedule.rule, 1_770_559_200_000), hours * HOUR, "{:?}", schedule.rule);
     }
 }
