@@ -127,7 +127,7 @@ mod tests {
         let schedules = Schedules::of(&places(folder.path()), "f");
         schedules.write("a", &Record::new(7)).unwrap();
         for (text, what) in
-            [("{", "EOF"), (&fs::read_to_string(schedules.path("a")).unwrap().replace("1", "9"), "format 9")]
+            [("{", "EOF"), (&fs::read_to_string(schedules.path("a")).unwrap().replace('1', "9"), "format 9")]
         {
             fs::write(schedules.path("a"), text).unwrap();
             let error = schedules.read("a").unwrap_err().to_string();

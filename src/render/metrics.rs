@@ -1,4 +1,4 @@
-//! A schedule's Prometheus textfile, as node_exporter's textfile collector reads it.
+//! A schedule's Prometheus textfile, as `node_exporter`'s textfile collector reads it.
 
 use std::fmt::Write as _;
 

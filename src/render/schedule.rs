@@ -74,3 +74,48 @@ pub fn row_json(row: &Row<'_>, clocks: &Value) -> Value {
         "failures": row.record.failures, "proven": proven, "clocks": clocks,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::calendar::Calendar;
+    use crate::model::schedule::Ended;
+
+    #[test]
+    fn a_row_says_how_it_stands() {
+        let on = Rule::On(Calendar::parse("Sun 03:00").unwrap());
+        let schedule = |name: &str, rule| Schedule {
+            name: name.into(),
+            rule,
+            jitter: Duration::ZERO,
+            hosts: None,
+            profiles: Vec::new(),
+            store: "s".into(),
+            metrics: None,
+            ping: None,
+        };
+        let (hourly, weekly) = (schedule("config", Rule::Every(Duration::from_secs(3600))), schedule("data", on));
+        let row = |schedule, record, next_ms, runs| Row {
+            schedule,
+            hosts: ["val-1", "val-2"].map(str::to_owned).into(),
+            chain_id: "virtengine-1".into(),
+            record,
+            next_ms: Some(next_ms),
+            runs,
+        };
+        let now = 1_770_559_200_000;
+        let started_ms = now - 60_000;
+        let ended = Ended { started_ms, at_ms: now, exit: 4, summary: "done in 3 s; without val-2\nmore".into() };
+        let failed = Record { started_ms: Some(started_ms), ended: Some(ended.clone()), ..Record::new(now) };
+        let open = Record { started_ms: Some(now - 1), ..failed.clone() };
+        let rows = [
+            row(&hourly, Record::new(now), now + 3_600_000, false),
+            row(&hourly, failed, now, false),
+            row(&weekly, open.clone(), now + 86_400_000, true),
+            row(&weekly, open, now + 86_400_000, false),
+        ];
+        insta::assert_snapshot!(list(&rows, now, 100).join("\n"));
+    }
+}

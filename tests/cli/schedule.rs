@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use fleet::sim::{Fault, Sim};
+use fleet::sim::{Fault, Layout, Sim};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -149,6 +149,23 @@ fn neither_a_failed_ping_nor_metrics_that_cannot_be_written_fail_a_backup() {
     ran.says(0, &["config: its ping failed: ", "404", "config: its metrics weren't written: ", "next: mkdir -p "]);
     assert!(!ran.err.contains("secret"), "{ran}");
     assert_eq!(remembered(&fleet)["failures"], 0);
+}
+
+#[test]
+fn a_validator_that_is_not_named_is_never_stopped() {
+    let (fleet, _sim) = Fleet::simulated(&Layout::with(&[50, 30, 20], 1));
+    append(&fleet, &CONFIG.replace("[\"config\"]", "[\"data\"]\nhosts = \"chain:virtengine\""));
+    fleet.run(&["schedule", "run-due", "--now", "config"]).says(0, &[]);
+    let kept: Vec<Value> = snapshots(&fleet).into_iter().map(|mut one| one["host"].take()).collect();
+    assert_eq!(kept, ["sentry-1"]);
+    fleet.edit("hosts = \"chain:virtengine\"", "hosts = \"val-3\"");
+    fleet.run(&["schedule", "run-due", "--now", "config"]).says(0, &[]);
+    assert_eq!(snapshots(&fleet).len(), 2);
+    let text = fs::read_to_string(fleet.home().join("config.prom")).unwrap();
+    assert!(
+        text.contains("host=\"val-3\"") && !text.contains("sentry-1"),
+        "a host that is out is measured no more\n{text}"
+    );
 }
 
 #[test]
@@ -307,10 +324,11 @@ fn a_crontab_that_cannot_be_read_is_not_overwritten() {
 
 #[test]
 fn what_is_wrong_is_said_before_anything_is_written() {
-    let company = format!("{COMPANY}\n{CONFIG}");
+    let (_, schedule) = CONFIG.split_once("\n\n").unwrap();
+    let company = format!("{COMPANY}\n{}", schedule.replace("\"config\"\n", "\"another\"\n"));
     for (inventory, args, words) in [
         (SMALL, &["list"][..], &["has no schedule", "next: ", "[[schedule]] name = "][..]),
-        (&company, &["install"], &["schedule config: which chain is meant?", "next: ", "hosts = \"chain:NAME\""]),
+        (&company, &["install"], &["schedule another: which chain is meant?", "next: ", "hosts = \"chain:NAME\""]),
         (&small(), &["run-due", "--now", "confg"], &["there is no schedule \"confg\"", "did you mean \"config\"?"]),
         (&small(), &["list", "-l", "val-1"], &["--limit isn't for schedules", "hosts = "]),
         (&small().replace("every", "evry"), &["list"], &["unknown key \"evry\"", "fleet.toml:39:1", "\"every\"?"]),

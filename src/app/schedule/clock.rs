@@ -106,7 +106,7 @@ pub async fn crontab() -> Result<Option<String>> {
 /// A crontab without a fleet's line.
 pub fn without_line(crontab: &str, fleet: &str) -> String {
     let mark = format!(" # {}", name(fleet));
-    crontab.lines().filter(|line| !line.ends_with(&mark)).map(|line| format!("{line}\n")).collect()
+    crontab.split_inclusive('\n').filter(|line| !line.trim_end().ends_with(&mark)).collect()
 }
 
 /// Puts a crontab in the place of the user's.

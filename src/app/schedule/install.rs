@@ -39,7 +39,8 @@ impl Job {
         let set = |(name, value): &(&str, String)| format!("Environment={}\n", quoted(&format!("{name}={value}")));
         let (about, command) =
             (format!("Description=Backups of {} that are due", self.fleet.replace('%', "%%")), words.join(" "));
-        let variables: String = self.variables.iter().map(set).collect();
+        // Those of whoever installs it are not that user's.
+        let variables: String = self.variables.iter().filter(|_| user.is_none()).map(set).collect();
         let user = user.map(|user| format!("User={user}\n")).unwrap_or_default();
         // 75: another run works there, and what is due stays due. A stop waits until a node that fleet has stopped is
         // started again, and spares the programs that carry its links.
@@ -91,7 +92,9 @@ pub async fn install(context: &Context, args: &ScheduleInstallArgs) -> Result<u8
     let files: Vec<(PathBuf, String)> =
         units.files(&job.fleet).into_iter().zip(job.units(args.system.as_deref())).collect();
     if args.dry_run {
-        files.iter().for_each(|(path, text)| context.print(&format!("{}:\n{text}", path.display())));
+        for (path, text) in &files {
+            context.print(&format!("{}:\n{text}", path.display()));
+        }
         return Ok(0);
     }
     if let Some((path, _)) = files.iter().find(|(path, _)| path.exists() && !is_ours(path)) {
@@ -140,7 +143,11 @@ async fn install_line(context: &Context, job: &Job, dry_run: bool, schedules: &s
         return Err(Error::failed("there is no crontab program here")
             .hint(format!("have this called every five minutes by other means:\n  {line}")));
     };
-    set_crontab(&format!("{}{line}\n", without_line(&crontab, &job.fleet))).await?;
+    let mut lines = without_line(&crontab, &job.fleet);
+    if !lines.is_empty() && !lines.ends_with('\n') {
+        lines.push('\n');
+    }
+    set_crontab(&format!("{lines}{line}\n")).await?;
     context.print(&format!("installed: {schedules}, by a line of your crontab each five minutes"));
     Ok(0)
 }
@@ -186,13 +193,14 @@ mod tests {
 
     #[test]
     fn units_quote_what_systemd_would_expand() {
-        let [service, timer] = job().units(Some("ops"));
+        let [service, timer] = job().units(None);
         let exec = r#"ExecStart="/opt/my fleet/100%%" "-i" "/a$$b/\"c\"'d" "schedule""#;
-        for line in [exec, r#"Environment="XDG_STATE_HOME=/var/$x %%y""#, "User=ops", "SuccessExitStatus=75"] {
+        for line in [exec, r#"Environment="XDG_STATE_HOME=/var/$x %%y""#, "SuccessExitStatus=75"] {
             assert!(service.lines().any(|one| one == line), "no {line} in\n{service}");
         }
         assert!(service.starts_with(MARK) && timer.starts_with(MARK));
-        assert!(!job().units(None)[0].contains("User="));
+        let of_system = &job().units(Some("ops"))[0];
+        assert!(!service.contains("User=") && of_system.contains("\nUser=ops\n") && !of_system.contains("XDG"));
         assert!(timer.contains("OnCalendar=*:0/5\nPersistent=true\n"), "{timer}");
     }
 

@@ -142,8 +142,9 @@ impl Runner<'_> {
     fn told(&self, ran: Ran) -> Ran {
         let Ran { what, exit, summary, hints } = &ran;
         if *exit != 0 {
-            let next: String = hints.iter().map(|hint| format!("\nnext: {hint}")).collect();
-            let _ = writeln!(self.context.err(), "{what}: exit {exit}: {summary}{next}");
+            let lines = std::iter::once(summary).chain(hints).map(String::as_str);
+            let text = lines.collect::<Vec<_>>().join("\nnext: ");
+            let _ = writeln!(self.context.err(), "{what}: exit {exit}: {text}");
         } else if self.talks {
             self.context.print(&format!("{what}: {summary}"));
         }
@@ -200,7 +201,8 @@ impl Runner<'_> {
         let mut backup = Ran { what: schedule.name.clone(), exit: finished.exit, summary, hints: vec![report] };
         if !finished.without.is_empty() {
             backup.exit = backup.exit.max(Kind::Incomplete.exit_code());
-            backup.summary += &format!("; without {}", fold(finished.without.iter().map(String::as_str)));
+            let without = fold(finished.without.iter().map(String::as_str));
+            backup.summary = format!("{}; without {without}", backup.summary);
         }
         if is_put_off(finished.exit) {
             return backup;

@@ -68,7 +68,7 @@ proptest! {
         prop_assert!(next > after);
         let civil = TimeZone::UTC.to_datetime(Timestamp::from_millisecond(next).unwrap());
         prop_assert_eq!((civil.day(), i64::from(civil.hour()), civil.second()), (day, i64::from(hour), 0));
-        prop_assert_eq!(civil.minute() as u32 % step, 0);
+        prop_assert_eq!(u32::try_from(civil.minute()).unwrap() % step, 0);
         // From anywhere in between the next is the same.
         prop_assert_eq!(calendar.next_after(after + (next - after) / 2), Some(next));
     }

@@ -149,7 +149,7 @@ fn profile(text: &str) -> Result<Profile, Complaint> {
     })
 }
 
-/// node_exporter reads no other files.
+/// `node_exporter` reads no other files.
 fn metrics(text: &str) -> Result<String, Complaint> {
     match values::some(text)?.strip_suffix(".prom") {
         Some(stem) if !stem.is_empty() && !stem.ends_with('/') => Ok(text.to_owned()),
