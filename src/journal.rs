@@ -24,7 +24,7 @@ pub use crate::journal::store::{Past, RunDir, Stored, last_unfinished, left_on, 
 
 use crate::engine::Recorder;
 use crate::error::{Error, Kind, Result};
-use crate::model::event::Event;
+use crate::model::event::{Event, What};
 use crate::model::plan::Plan;
 
 const PLAN: &str = "plan.json";
@@ -86,6 +86,10 @@ impl Recorder for Journal {
             return Err(error);
         }
         self.length += line.len() as u64;
+        if matches!(event.what, What::RunEnded { .. }) {
+            // What is left of the room is free again: schedules make many runs.
+            let _ = self.events.set_len(self.length);
+        }
         self.events.sync_data()
     }
 }

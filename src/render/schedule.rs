@@ -28,11 +28,16 @@ pub fn list(rows: &[Row<'_>], now_ms: i64, width: usize) -> Vec<String> {
     let head = ["NAME", "WHEN", "NEXT", "LAST RUN", "EXIT", "PROVEN", "HOSTS"];
     let mut grid: Vec<Vec<String>> = vec![head.map(String::from).to_vec()];
     grid.extend(rows.iter().map(|row| cells(row, now_ms)));
-    let why = |row: &Row<'_>| {
-        let ended = row.record.ended.as_ref().filter(|ended| ended.exit != 0)?;
-        Some(format!("{}: {}", row.schedule.name, ended.summary.lines().next().unwrap_or_default()))
+    columns(&grid, width).into_iter().chain(rows.iter().filter_map(what_went_wrong)).collect()
+}
+
+fn what_went_wrong(row: &Row<'_>) -> Option<String> {
+    let what = match &row.record.ended {
+        _ if row.runs => return None,
+        _ if row.record.is_open() => "its last run was cut short: fleet runs list",
+        ended => ended.as_ref().filter(|ended| ended.exit != 0)?.summary.lines().next().unwrap_or_default(),
     };
-    columns(&grid, width).into_iter().chain(rows.iter().filter_map(why)).collect()
+    Some(format!("{}: {what}", row.schedule.name))
 }
 
 fn cells(row: &Row<'_>, now_ms: i64) -> Vec<String> {
