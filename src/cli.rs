@@ -4,12 +4,14 @@ mod backup;
 mod coordinated;
 mod examples;
 mod restore;
+mod schedule;
 mod snapshot;
 mod wal;
 
 pub use backup::*;
 pub use coordinated::*;
 pub use restore::*;
+pub use schedule::*;
 pub use snapshot::*;
 pub use wal::*;
 
@@ -55,6 +57,9 @@ pub struct Global {
     /// In a run and its report, a line for each step of each host
     #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub verbose: bool,
+    /// Say nothing of a plan and its run: nobody is there to read it.
+    #[arg(skip)]
+    pub quiet: bool,
 }
 
 /// For whom the output is.
@@ -137,6 +142,13 @@ pub enum Command {
         /// Which.
         #[command(subcommand)]
         command: SnapshotCommand,
+    },
+    /// Make backups that come again, by a clock of this machine
+    #[command(after_help = examples::SCHEDULE)]
+    Schedule {
+        /// Which.
+        #[command(subcommand)]
+        command: ScheduleCommand,
     },
     /// Show nodes' write-ahead logs
     Wal {

@@ -6,6 +6,7 @@
 mod id;
 mod places;
 pub mod powers;
+mod schedules;
 mod store;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -18,11 +19,12 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 
 pub use crate::journal::id::new as new_id;
 pub use crate::journal::places::Places;
+pub use crate::journal::schedules::{Schedules, put};
 pub use crate::journal::store::{Past, RunDir, Stored, last_unfinished, left_on, list};
 
 use crate::engine::Recorder;
 use crate::error::{Error, Kind, Result};
-use crate::model::event::Event;
+use crate::model::event::{Event, What};
 use crate::model::plan::Plan;
 
 const PLAN: &str = "plan.json";
@@ -84,6 +86,10 @@ impl Recorder for Journal {
             return Err(error);
         }
         self.length += line.len() as u64;
+        if matches!(event.what, What::RunEnded { .. }) {
+            // What is left of the room is free again: schedules make many runs.
+            let _ = self.events.set_len(self.length);
+        }
         self.events.sync_data()
     }
 }

@@ -22,6 +22,9 @@ pub enum Choice {
 impl Context {
     /// Shows a plan to whoever will confirm it; on a dry run, standard output is all there is.
     pub fn show_plan(&self, plan: &Plan, remarks: &[Finding], confirm: &ConfirmArgs) {
+        if self.global.quiet {
+            return;
+        }
         if self.global.output == Output::Text {
             self.print(&plan_text(plan, remarks, self.width(), self.color()));
             return;

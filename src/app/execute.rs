@@ -1,5 +1,6 @@
 //! One run of the engine, with journal and screen.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
@@ -24,6 +25,10 @@ pub struct Finished {
     pub ended: Ended,
     /// The exit code.
     pub exit: u8,
+    /// What happened.
+    pub state: RunState,
+    /// Hosts it went on without.
+    pub without: Vec<String>,
 }
 
 /// Where a run begins.
@@ -93,7 +98,11 @@ pub async fn run(
     let exit = kind.map_or(0, Kind::exit_code);
     log.emit(context.now_ms(), What::RunEnded { exit, summary, next });
     screen.finish(plan);
-    Ok(Finished { ended, exit })
+    let state = log.state();
+    let planned = plan.left_out.iter().map(|one| &one.service);
+    let without: BTreeSet<&String> = planned.chain(&state.left_out).map(|service| &service.host).collect();
+    let without = without.into_iter().cloned().collect();
+    Ok(Finished { ended, exit, state, without })
 }
 
 /// The kind, the last line and what to do next.

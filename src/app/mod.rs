@@ -16,6 +16,7 @@ pub mod restore;
 pub mod resume;
 pub mod rules;
 pub mod runs;
+pub mod schedule;
 pub mod scope;
 pub mod screen;
 pub mod signals;
@@ -116,6 +117,7 @@ async fn on_hosts(global: Global, command: Command) -> Result<u8> {
         Command::Restart(args) => operate::restart(context, &args).await,
         Command::Backup(args) => backup::backup(context, &args).await,
         Command::Restore(args) => restore::restore(context, &args).await,
+        Command::Schedule { command } => schedule::schedule(context, &command).await,
         Command::Resume(args) => resume::resume(context, &args).await,
         Command::Unlock(args) => lock::unlock(context, &args).await,
         Command::Wal { command } => match command {

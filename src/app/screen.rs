@@ -29,6 +29,7 @@ pub struct Screen {
 struct Shown {
     teller: Teller,
     output: Output,
+    quiet: bool,
     bar: ProgressBar,
     events: Vec<Event>,
     said_ms: i64,
@@ -37,7 +38,7 @@ struct Shown {
 impl Screen {
     /// Begins to show a run of `plan` that stands at `state`.
     pub fn new(context: &Context, plan: &Plan, state: RunState) -> Self {
-        let text = context.global.output == Output::Text;
+        let text = context.global.output == Output::Text && !context.global.quiet;
         let live = text && std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             None,
@@ -47,6 +48,7 @@ impl Screen {
         let shown = Shown {
             teller: Teller::new(plan, state, Paint { color: context.color() }).detailed(context.global.verbose),
             output: context.global.output,
+            quiet: context.global.quiet,
             bar,
             events: Vec::new(),
             said_ms: SystemClock.unix_ms(),
@@ -67,7 +69,7 @@ impl Screen {
         self.ticker.abort();
         let shown = lock(&self.shared);
         shown.bar.finish_and_clear();
-        if shown.output == Output::Json {
+        if shown.output == Output::Json && !shown.quiet {
             let state = shown.teller.state();
             let document = json!({
                 "format": 1, "run": state.run, "digest": plan.digest().to_string(),
@@ -84,6 +86,7 @@ impl Shown {
     fn show(&mut self, event: &Event) {
         let lines = self.teller.lines(event);
         match self.output {
+            _ if self.quiet => {}
             Output::Text if lines.is_empty() => {}
             Output::Text => {
                 self.said_ms = event.at_ms;
@@ -100,7 +103,7 @@ impl Shown {
         if live {
             self.bar.set_message(doing);
             self.bar.tick();
-        } else if self.output == Output::Text && !doing.is_empty() && now_ms - self.said_ms >= quiet_ms {
+        } else if self.output == Output::Text && !self.quiet && !doing.is_empty() && now_ms - self.said_ms >= quiet_ms {
             self.said_ms = now_ms;
             say(&doing);
         }

@@ -21,6 +21,9 @@ pub struct BackupArgs {
     /// Hosts that stream at once
     #[arg(long, value_name = "NUMBER", default_value = "4")]
     pub parallel: NonZeroUsize,
+    /// Go on without these hosts if they can't be reached
+    #[arg(long, value_name = "SELECTOR")]
+    pub allow_missing: Option<String>,
     /// How long a unit may take to stop
     #[arg(long, default_value = "90s", value_parser = duration, value_name = "TIME")]
     pub stop_timeout: Duration,

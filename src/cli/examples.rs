@@ -241,6 +241,41 @@ Only segments that aren't there yet are copied; each is checked on its way.
 Example:
   fleet snapshot copy /mnt/usb/snapshots val-1:latest";
 
+/// `fleet schedule`
+pub const SCHEDULE: &str = "\
+A schedule is a [[schedule]] of the inventory. A clock of this machine, a systemd
+timer or a line of a crontab, calls 'fleet schedule run-due' every five minutes:
+what is due is made, verified, and pruned by [backup.keep]; what was missed is
+made up for once. Two of one chain never go on at once. A validator's data is
+kept only if its name or role is in the schedule's hosts.
+
+Examples:
+  fleet schedule install --dry-run
+  fleet schedule list";
+
+/// `fleet schedule install`
+pub const SCHEDULE_INSTALL: &str = "\
+Installed once, it need not be installed again when schedules change. It works
+while nobody is logged in, so keys must be usable without an agent; a user's own
+timer then needs lingering: loginctl enable-linger.
+
+Examples:
+  fleet schedule install
+  sudo fleet -i /etc/fleet/inventory.toml schedule install --system ops
+  fleet schedule install --cron --dry-run";
+
+/// `fleet schedule run-due`
+pub const SCHEDULE_RUN_DUE: &str = "\
+Without a terminal and -v it says nothing as long as all is well. Exit code: 0
+when nothing was due or all was made and verified; that of the backup that failed
+(1 also when a snapshot is damaged), or 4 when several failed differently; 75 when
+another run-due works on the chain, or another run holds a host: what is due then
+stays due.
+
+Examples:
+  fleet schedule run-due
+  fleet schedule run-due --now config";
+
 /// `fleet rules`
 pub const RULES: &str = "\
 Examples:

@@ -43,8 +43,8 @@ fn path(places: &Places, chain_id: &str) -> PathBuf {
     places.cache.join("powers").join(file_name(chain_id) + ".json")
 }
 
-/// A chain id as one harmless file name; two ids never share one.
-fn file_name(chain_id: &str) -> String {
+/// A chain id, or a fleet's name, as one harmless file name; two never share one.
+pub(super) fn file_name(chain_id: &str) -> String {
     let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
     let written = chain_id
         .bytes()

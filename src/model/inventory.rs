@@ -14,6 +14,7 @@ mod parse;
 mod problems;
 mod raw;
 mod reach;
+mod schedules;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ mod values;
 
 pub use backup::{Backup, Keep, days};
 pub use parse::parse;
+pub use schedules::{Rule, Schedule};
 
 /// What a host is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,6 +114,8 @@ pub struct Inventory {
     pub foreign: BTreeMap<String, Foreign>,
     /// Where snapshots are kept, and how long.
     pub backup: Backup,
+    /// Backups that come again.
+    pub schedules: Vec<Schedule>,
 }
 
 impl Inventory {

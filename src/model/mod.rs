@@ -1,6 +1,7 @@
 //! The values everything else speaks of. Pure: no async, clock, environment, randomness or files.
 
 pub mod backup;
+pub mod calendar;
 pub mod event;
 pub mod facts;
 pub mod fold;
@@ -8,6 +9,7 @@ pub mod inventory;
 pub mod nearest;
 pub mod plan;
 pub mod restore;
+pub mod schedule;
 pub mod selector;
 pub mod snapshot;
 pub mod source;

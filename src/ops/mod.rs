@@ -10,6 +10,7 @@ mod restore;
 pub mod retention;
 pub mod rules;
 mod scene;
+pub mod schedule;
 mod start;
 pub mod wal;
 mod without;

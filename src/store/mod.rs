@@ -68,7 +68,8 @@ pub struct Store {
 fn objects(place: &Path) -> Result<Arc<dyn Objects>> {
     match place.to_str().filter(|_| is_bucket(place)) {
         Some(address) => {
-            let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+            let named =
+                |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
             Ok(Arc::new(Bucket::at(address, std::env::vars_os().filter_map(named))?))
         }
         None => Ok(Arc::new(Folder::new(place))),

@@ -3,7 +3,7 @@
 use super::fleet::Fleet;
 
 /// Every command that can be named, and some below them.
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 36] = [
     &[],
     &["status"],
     &["exec"],
@@ -27,6 +27,11 @@ const COMMANDS: [&[&str]; 31] = [
     &["snapshot", "prune"],
     &["snapshot", "diff"],
     &["snapshot", "copy"],
+    &["schedule"],
+    &["schedule", "install"],
+    &["schedule", "list"],
+    &["schedule", "remove"],
+    &["schedule", "run-due"],
     &["runs"],
     &["runs", "list"],
     &["runs", "show"],

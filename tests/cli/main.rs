@@ -9,5 +9,6 @@ mod output;
 mod prompt;
 mod readme;
 mod runs;
+mod schedule;
 mod terminal;
 mod wrong;

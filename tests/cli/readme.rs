@@ -17,6 +17,8 @@ fn commands() -> Vec<&'static str> {
 #[test]
 fn the_commands_of_the_readme_run() {
     let (fleet, sim) = Fleet::simulated(&three());
+    let (_, schedules) = README.split_once("```toml\n").unwrap();
+    fleet.edit("[fleet]", &format!("{}\n[fleet]", schedules.split("```").next().unwrap()));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     symlink(root.join("inventories"), fleet.home().join("inventories")).unwrap();
     std::fs::copy(sim.inventory(), fleet.home().join("lab.toml")).unwrap();
@@ -47,7 +49,9 @@ fn the_commands_of_the_readme_run() {
         assert_eq!(output.code, 0, "{line}\n{output}");
         ran.push(args[0].to_owned());
     }
-    for command in ["demo", "status", "restart", "inventory", "trust", "runs", "backup", "snapshot", "restore"] {
+    let shown =
+        ["demo", "status", "restart", "inventory", "trust", "runs", "backup", "snapshot", "restore", "schedule"];
+    for command in shown {
         assert!(ran.iter().any(|one| one == command), "the README doesn't show fleet {command}");
     }
 }

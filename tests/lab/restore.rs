@@ -38,7 +38,9 @@ fn is_held(node: &Node) -> bool {
 }
 
 fn wipe(node: &Node) {
-    databases(node).iter().for_each(|path| fs::remove_dir_all(path).unwrap());
+    for path in databases(node) {
+        fs::remove_dir_all(path).unwrap();
+    }
 }
 
 impl Controller {

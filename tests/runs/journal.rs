@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use fleet::engine::Recorder as _;
@@ -46,6 +46,15 @@ fn what_is_recorded_is_read_back() {
     assert_eq!(stored.state, RunState::of(&script.events));
     assert!(!stored.alive);
     assert!(!stored.is_unfinished());
+}
+
+#[test]
+fn a_run_that_has_ended_takes_no_more_room_than_its_events() {
+    let (_folder, places) = places();
+    let script = success(healthy());
+    assert!(script.events.iter().any(|event| matches!(event.what, What::RunEnded { .. })));
+    let events = fs::metadata(past(&places, START, &script.events).path().join("events.jsonl")).unwrap();
+    assert!(events.blocks() * 512 < events.len() + (1 << 16), "{} bytes take {}", events.len(), events.blocks() * 512);
 }
 
 #[test]

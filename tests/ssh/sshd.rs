@@ -234,6 +234,7 @@ pub fn inventory(hosts: Vec<Host>) -> Inventory {
         hosts,
         groups: BTreeMap::new(),
         foreign: BTreeMap::new(),
+        schedules: Vec::new(),
         backup: fleet::model::inventory::Backup::default(),
     }
 }

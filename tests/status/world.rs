@@ -39,6 +39,7 @@ pub fn healthy(powers: &[u64], foreign: &[u64]) -> World {
         hosts,
         groups: BTreeMap::new(),
         foreign: BTreeMap::new(),
+        schedules: Vec::new(),
         backup: fleet::model::inventory::Backup::default(),
     };
     World { inventory, facts, earlier: None, known: Known::default() }

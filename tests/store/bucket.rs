@@ -24,7 +24,8 @@ impl Service {
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("moto_server is missing: scripts/test --install brings it");
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let address = said.find_map(|line| line.split_once("Running on ").map(|(_, address)| address.trim().to_owned()));
+        let address =
+            said.find_map(|line| line.split_once("Running on ").map(|(_, address)| address.trim().to_owned()));
         // What it says of each request has to go somewhere.
         std::thread::spawn(move || said.for_each(drop));
         let service = Self { child, address: address.expect("it says where it listens") };
@@ -112,8 +113,7 @@ fn a_second_object_of_a_name_is_rejected_by_the_service() {
     put(&world, &service.bucket("s3://copies/some/whereelse"), "locks/b.json", b"", Put::New).unwrap();
     put(&world, &bucket, "locksmith", b"", Put::New).unwrap();
     world.run(bucket.rename("locks/a.json", "locks/c.json")).unwrap();
-    let names: Vec<String> =
-        world.run(bucket.list("locks")).unwrap().into_iter().map(|object| object.name).collect();
+    let names: Vec<String> = world.run(bucket.list("locks")).unwrap().into_iter().map(|object| object.name).collect();
     assert_eq!(names, ["locks/c.json"]);
     world.run(bucket.remove("locks/c.json")).unwrap();
     let missing = read(&world, &bucket, "locks/c.json").unwrap_err();
@@ -139,7 +139,8 @@ fn what_is_kept_in_a_bucket_is_proven_found_damaged_pruned_and_brought_back() {
     let world = service.world();
     let first = world.backup(&world.store, "01A", &files(0), small()).unwrap();
     let second = world.backup(&world.store, "01B", &files(2), small()).unwrap();
-    let verify = || world.run(world.store.verify(&world.run(world.store.ids()).unwrap(), Part::ALL, &mut |_| ())).unwrap();
+    let verify =
+        || world.run(world.store.verify(&world.run(world.store.ids()).unwrap(), Part::ALL, &mut |_| ())).unwrap();
     assert_eq!(verify().flaws, []);
     assert_eq!(world.restored("01B").unwrap(), files(2));
 

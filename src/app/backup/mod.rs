@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::app::context::Context;
+use crate::app::execute::Finished;
 use crate::app::gather::{Depth, gather};
 use crate::app::operate::{millis, plan_and_run};
 use crate::app::scope::{hosts_of, scope};
@@ -19,12 +20,18 @@ use crate::engine::Archive;
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
 use crate::model::plan::{Operation, Plan};
+use crate::model::selector::select;
 use crate::ops::{BackupOf, Request};
 use crate::store::Store;
 use keep::Keeper;
 
 /// Copies of nodes into a store.
 pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
+    Ok(back_up(context, args).await?.map_or(0, |finished| finished.exit))
+}
+
+/// The same, and what came of it; `None` where the operator left or only looked.
+pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Finished>> {
     let selector = context.selector(args.selector.as_deref())?;
     let scope = scope(&context.inventory, selector.as_deref())?;
     let store = place(&args.store, &context.inventory)?;
@@ -37,8 +44,13 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     Store::may_be_at(&store).await?;
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];
+    let allow_missing = match &args.allow_missing {
+        Some(text) => select(text, &context.inventory)?.hosts,
+        None => Vec::new(),
+    };
     let request = Request {
         backup: Some(asked),
+        allow_missing,
         stop_timeout_ms: millis(args.stop_timeout),
         ..Request::of(Operation::Backup, &scope.chain, scope.hosts.clone(), context.now_ms(), &args.confirm.accept)
     };
@@ -46,8 +58,7 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     let hosts = hosts_of(&context.inventory, &scope.chain);
     let bound = args.confirm.facts_timeout;
     let facts = gather(&*context.transport, &context.inventory, (&hosts, Depth::Full), context.now_ms(), bound).await;
-    let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await?;
-    Ok(finished.map_or(0, |finished| finished.exit))
+    plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await
 }
 
 /// Whether a selector says more than which chain is meant.

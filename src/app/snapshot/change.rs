@@ -21,15 +21,20 @@ use crate::store::{Checked, Copied, Part, Pruned, Purpose, Store, Times};
 pub(super) async fn verify(global: &Global, store: &Store, args: &SnapshotVerifyArgs) -> Result<u8> {
     let ids = pick::several(store, &args.ids).await?;
     let part = args.subset.map_or(Part::ALL, |(n, of)| Part { n, of });
-    let hold = hold(store, Purpose::Verify).await?;
-    let checked = store.verify(&ids, part, &mut |_| ()).await;
-    hold.release().await;
-    let checked = checked?;
+    let checked = prove(store, &ids, part).await?;
     match global.output {
         Output::Text => told(&checked, ids.len()),
         Output::Json | Output::Jsonl => say(&json!(checked).to_string()),
     }
     Ok(u8::from(!checked.flaws.is_empty()))
+}
+
+/// Reads snapshots back under a lease.
+pub async fn prove(store: &Store, ids: &BTreeSet<String>, part: Part) -> Result<Checked> {
+    let hold = hold(store, Purpose::Verify).await?;
+    let checked = store.verify(ids, part, &mut |_| ()).await;
+    hold.release().await;
+    checked
 }
 
 fn told(checked: &Checked, snapshots: usize) {
@@ -66,7 +71,7 @@ pub(super) async fn prune(global: &Global, store: &Store, args: &SnapshotPruneAr
     if args.dry_run {
         return Ok(0);
     }
-    let go: BTreeSet<String> = verdicts.iter().filter(|one| !one.is_kept()).map(|one| one.id.clone()).collect();
+    let go = going(&verdicts);
     // Without any that goes there may still be segments that none needs; those take nothing from anybody.
     if !go.is_empty() && !args.yes {
         let what = format!("Remove {}?", counted(go.len(), "snapshot"));
@@ -74,15 +79,32 @@ pub(super) async fn prune(global: &Global, store: &Store, args: &SnapshotPruneAr
             return Ok(0);
         }
     }
-    let hold = hold(store, Purpose::Prune).await?;
     let grace_ms = i64::try_from(args.grace.as_millis()).unwrap_or(i64::MAX);
-    let pruned = match still(store, &keep, &go).await {
-        Ok(()) => store.prune(&hold, &go, Times { grace_ms, ..Times::default() }).await,
+    let pruned = remove(store, &keep, &go, Times { grace_ms, ..Times::default() }).await?;
+    done(global, go.len(), &pruned);
+    Ok(0)
+}
+
+/// Removes what no rule keeps, unasked; how many snapshots went.
+pub async fn prune_by(store: &Store, keep: &Keep) -> Result<usize> {
+    let (_, verdicts) = decided(store, keep).await?;
+    let go = going(&verdicts);
+    remove(store, keep, &go, Times::default()).await?;
+    Ok(go.len())
+}
+
+fn going(verdicts: &[Verdict]) -> BTreeSet<String> {
+    verdicts.iter().filter(|one| !one.is_kept()).map(|one| one.id.clone()).collect()
+}
+
+async fn remove(store: &Store, keep: &Keep, go: &BTreeSet<String>, times: Times) -> Result<Pruned> {
+    let hold = hold(store, Purpose::Prune).await?;
+    let pruned = match still(store, keep, go).await {
+        Ok(()) => store.prune(&hold, go, times).await,
         Err(error) => Err(error),
     };
     hold.release().await;
-    done(global, go.len(), &pruned?);
-    Ok(0)
+    pruned
 }
 
 fn rules(args: &KeepArgs) -> Keep {

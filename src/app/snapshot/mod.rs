@@ -4,6 +4,8 @@ mod change;
 mod look;
 pub(super) mod pick;
 
+pub use change::{prove, prune_by};
+
 use std::path::PathBuf;
 
 use crate::app::execute::owner;

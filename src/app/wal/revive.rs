@@ -55,7 +55,7 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     let request = Request { wals, ..request };
     let finished = plan_and_run(context, chain, &request, &facts, (&args.confirm, Some(&args.watch))).await?;
     match finished {
-        Some(Finished { ended: Ended::NoBlock(_), exit }) => {
+        Some(Finished { ended: Ended::NoBlock(_), exit, .. }) => {
             let _ = writeln!(context.for_people(), "no block came: {on} gets its own log back");
             put_back(context, chain, &on, args).await?;
             Ok(exit)

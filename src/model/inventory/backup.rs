@@ -47,10 +47,14 @@ pub fn days(span: Duration) -> String {
     if span.as_secs().is_multiple_of(24 * 3600) { format!("{}d", hours / 24) } else { values::show(span) }
 }
 
+/// A store's place as it is written in an inventory of this folder.
+pub(super) fn place(store: &str, folder: &Path) -> PathBuf {
+    if is_bucket(Path::new(store)) { store.into() } else { folder.join(store) }
+}
+
 /// Reads the section; a relative store lies beside the inventory, in `folder`.
 pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
-    let store = problems.read(raw.store.as_ref(), values::some);
-    let store = store.map(|store| if is_bucket(Path::new(&store)) { store.into() } else { folder.join(store) });
+    let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
     let mut number = |given: &Option<toml::Spanned<i64>>| {
         let given = given.as_ref()?;
         problems.take(given.span(), values::amount(*given.get_ref()))

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::problems::Problems;
 use super::raw::{self, RawInventory, Text};
 use super::values;
-use super::{Inventory, backup, chains, hosts};
+use super::{Inventory, backup, chains, hosts, schedules};
 use crate::error::Error;
 use crate::model::selector::{Selector, SelectorError};
 use crate::model::source::report;
@@ -16,9 +16,12 @@ pub fn parse(text: &str, source: &Path) -> Result<Inventory, Error> {
     let raw = raw::read(text).map_err(|problem| report(source, text, vec![problem]))?;
     let mut problems = Problems::default();
     let inventory = inventory(&raw, source, &mut problems);
-    // Groups are looked up among hosts; with some of those missing they would be wrong for no fault of theirs.
+    // Selectors are looked up among hosts; with some of those missing they would be wrong for no fault of theirs.
     if problems.0.is_empty() {
         check_groups(&raw, &inventory, text, &mut problems);
+    }
+    if problems.0.is_empty() {
+        check_schedules(&raw, &inventory, text, &mut problems);
     }
     if problems.0.is_empty() { Ok(inventory) } else { Err(report(source, text, problems.0)) }
 }
@@ -35,8 +38,10 @@ fn inventory(raw: &RawInventory, source: &Path, problems: &mut Problems) -> Inve
     let groups: BTreeMap<String, String> =
         raw.groups.0.iter().map(|(key, text)| (key.get_ref().clone(), text.get_ref().clone())).collect();
     let foreign = chains::foreign(&raw.foreign, problems);
-    let backup = backup::backup(&raw.backup, source.parent().unwrap_or(Path::new("")), problems);
-    Inventory { name, source: source.to_owned(), chains, hosts, groups, foreign, backup }
+    let folder = source.parent().unwrap_or(Path::new(""));
+    let backup = backup::backup(&raw.backup, folder, problems);
+    let schedules = schedules::schedules(&raw.schedule, (folder, &backup), problems);
+    Inventory { name, source: source.to_owned(), chains, hosts, groups, foreign, backup, schedules }
 }
 
 /// Each group must have a name of its own, be a selector, and select something.
@@ -52,18 +57,30 @@ fn check_groups(raw: &RawInventory, inventory: &Inventory, text: &str, problems:
         let (key, selector) = group
             .and_then(|group| raw.groups.0.iter().find(|(key, _)| *key.get_ref() == group))
             .map_or((key, selector), |(key, selector)| (key, selector));
-        add_selector_error(key, selector, &error, text, problems);
+        add_selector_error(&format!("group {}", key.get_ref()), selector, &error, text, problems);
+    }
+}
+
+/// Each schedule's hosts must be a selector, and select something.
+fn check_schedules(raw: &RawInventory, inventory: &Inventory, text: &str, problems: &mut Problems) {
+    for raw in raw.schedule.iter().map(toml::Spanned::get_ref) {
+        let Some(selector) = &raw.hosts else { continue };
+        let selected = Selector::parse(selector.get_ref()).and_then(|parsed| parsed.select(inventory));
+        let name = raw.name.as_ref().map_or("", |name| name.get_ref());
+        if let Err(error) = selected {
+            add_selector_error(&format!("schedule {name}"), selector, &error, text, problems);
+        }
     }
 }
 
 /// Points into the selector where it is written without escapes, else at the whole of it.
-fn add_selector_error(key: &Text, selector: &Text, error: &SelectorError, text: &str, problems: &mut Problems) {
+fn add_selector_error(whose: &str, selector: &Text, error: &SelectorError, text: &str, problems: &mut Problems) {
     let span = selector.span();
     let inside = selector.get_ref();
     let byte = |column: usize| inside.char_indices().nth(column).map_or(inside.len(), |(at, _)| at);
     let (start, end) = (byte(error.column - 1), byte(error.column - 1 + error.length));
     let plain = text.get(span.start + 1..).is_some_and(|rest| rest.starts_with(inside.as_str()));
     let place = if plain { span.start + 1 + start..span.start + 1 + end } else { span };
-    let message = format!("group {}: {}", key.get_ref(), error.message);
+    let message = format!("{whose}: {}", error.message);
     problems.add(place, message, error.suggestion.clone().unwrap_or_default());
 }

@@ -36,6 +36,8 @@ pub(super) struct RawInventory {
     pub(super) foreign: Ordered<RawForeign>,
     #[serde(default)]
     pub(super) backup: RawBackup,
+    #[serde(default)]
+    pub(super) schedule: Vec<Spanned<RawSchedule>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +123,21 @@ pub(super) struct RawKeep {
     pub(super) weekly: Option<Spanned<i64>>,
     pub(super) monthly: Option<Spanned<i64>>,
     pub(super) within: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawSchedule {
+    pub(super) name: Option<Text>,
+    pub(super) every: Option<Text>,
+    pub(super) on: Option<Text>,
+    pub(super) jitter: Option<Text>,
+    pub(super) hosts: Option<Text>,
+    #[serde(default)]
+    pub(super) profiles: Vec<Text>,
+    pub(super) store: Option<Text>,
+    pub(super) metrics: Option<Text>,
+    pub(super) ping: Option<Text>,
 }
 
 /// A table in the order of the file.

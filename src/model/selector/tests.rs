@@ -57,6 +57,7 @@ fn inventory() -> Inventory {
         ],
         groups: groups.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
         foreign: BTreeMap::new(),
+        schedules: Vec::new(),
         backup: crate::model::inventory::Backup::default(),
     }
 }

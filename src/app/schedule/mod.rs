@@ -1,0 +1,80 @@
+//! `fleet schedule`: backups that come again.
+
+mod after;
+mod clock;
+mod install;
+mod run;
+
+use serde_json::json;
+
+use crate::app::context::Context;
+use crate::app::scope::{Scope, scope};
+use crate::cli::{Output, ScheduleCommand};
+use crate::error::{Error, Result};
+use crate::journal::Schedules;
+use crate::model::inventory::Schedule;
+use crate::model::schedule::Record;
+use crate::ops::schedule::due_ms;
+use crate::render::schedule as screen;
+
+/// `fleet schedule …`
+pub async fn schedule(context: &Context, command: &ScheduleCommand) -> Result<u8> {
+    match command {
+        ScheduleCommand::Install(args) => install::install(context, args).await,
+        ScheduleCommand::List => list(context).await,
+        ScheduleCommand::Remove => install::remove(context).await,
+        ScheduleCommand::RunDue { now } => run::run_due(context, now).await,
+    }
+}
+
+/// The inventory's schedules, each with the hosts of its one chain.
+fn scoped(context: &Context) -> Result<Vec<(&Schedule, Scope)>> {
+    if context.global.limit.is_some() {
+        return Err(
+            Error::usage("--limit isn't for schedules").hint("their hosts stand in the inventory: hosts = \"…\"")
+        );
+    }
+    let inventory = &*context.inventory;
+    if inventory.schedules.is_empty() {
+        let example =
+            "[[schedule]] name = \"config\", every = \"1h\", profiles = [\"config\"], store = \"/srv/snapshots\"";
+        return Err(Error::usage(format!("{} has no schedule", inventory.source.display()))
+            .hint(format!("write one there: {example}")));
+    }
+    let with_scope = |schedule| Ok((schedule, scope_of(context, schedule)?));
+    inventory.schedules.iter().map(with_scope).collect()
+}
+
+fn scope_of(context: &Context, schedule: &Schedule) -> Result<Scope> {
+    scope(&context.inventory, schedule.hosts.as_deref()).map_err(|error| {
+        Error::new(error.kind, format!("schedule {}: {}", schedule.name, error.message))
+            .hint("name hosts of one chain in the inventory, e.g. hosts = \"chain:NAME\"; fleet inventory show")
+    })
+}
+
+/// `fleet schedule list`
+async fn list(context: &Context) -> Result<u8> {
+    let inventory = &context.inventory;
+    let records = Schedules::of(&context.places, &inventory.name);
+    let now_ms = context.now_ms();
+    let mut rows = Vec::new();
+    for (schedule, scope) in scoped(context)? {
+        let record = records.read(&schedule.name)?.unwrap_or_else(|| Record::new(now_ms));
+        let next_ms = due_ms(&inventory.name, schedule, record.since_ms.min(now_ms));
+        let chain_id = &inventory.chains[&scope.chain].chain_id;
+        let runs = record.is_open() && records.is_taken(chain_id);
+        rows.push(screen::Row { schedule, hosts: scope.hosts, chain_id: chain_id.clone(), record, next_ms, runs });
+    }
+    let clocks = clock::installed(&inventory.name).await;
+    if context.global.output != Output::Text {
+        let clocks = json!(clocks);
+        context.print_rows(rows.iter().map(|row| screen::row_json(row, &clocks)));
+        return Ok(0);
+    }
+    context.print(&screen::list(&rows, now_ms, context.width()).join("\n"));
+    match clocks.as_slice() {
+        [] => context.print("next: nothing calls 'fleet schedule run-due' yet: fleet schedule install"),
+        clocks => context.print(&format!("every five minutes by {}", clocks.join(" and "))),
+    }
+    Ok(0)
+}
