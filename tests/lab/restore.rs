@@ -83,11 +83,11 @@ fn a_divergent_node_gets_the_databases_of_another_and_its_own_are_kept() {
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
     fleet.backup(&["sentry-1", "--profile", "data"]).exits(0);
-    let node = lab.node("val-4");
+    let node = lab.node("val-5");
     let table = databases(&node).into_iter().find(|path| path.ends_with("state.db")).unwrap().join("divergent");
     fs::write(&table, "as it was").unwrap();
-    let before = lab.units(&["val-4"]);
-    fleet.restore(&["sentry-1:latest", "val-4", "--yes"]).exits(0);
+    let before = lab.units(&["val-5"]);
+    fleet.restore(&["sentry-1:latest", "val-5", "--yes"]).exits(0);
     lab.assert_started_anew(&before);
     assert!(!table.exists());
     let kept = left(&node).into_iter().find(|name| name.starts_with("state.db.fleet-")).unwrap();
