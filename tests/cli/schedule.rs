@@ -99,7 +99,8 @@ fn what_is_due_is_kept_proven_pruned_measured_and_pinged_and_made_up_for_once() 
     assert_eq!(fleet.runs(), 1);
     for runs in [2, 3] {
         long_ago(&fleet);
-        quiet(&[]);
+        // Another way to name the inventory, as seen from the home.
+        quiet(&["-i", "fleet.toml"]);
         quiet(&[]);
         assert_eq!(fleet.runs(), runs, "what was missed is made up for once");
     }

@@ -88,7 +88,7 @@ pub fn measure(
 }
 
 fn missing(path: &Path) -> String {
-    let folder = path.parent().filter(|folder| !folder.is_dir());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
     folder.map(|folder| format!("\nnext: mkdir -p {}", folder.display())).unwrap_or_default()
 }
 
