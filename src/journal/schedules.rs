@@ -94,7 +94,7 @@ impl Schedules {
 
 /// Puts a file in the place of an old one: a reader sees one of them whole.
 pub fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().permissions(fs::Permissions::from_mode(mode)).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

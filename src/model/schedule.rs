@@ -14,7 +14,7 @@ pub const FORMAT: u32 = 1;
 pub struct Record {
     /// The format.
     pub format: u32,
-    /// What its next time counts from: its last run's start, or when it was first seen.
+    /// What its next time counts from: the start of its last run that came to an end, or when it was first seen.
     pub since_ms: i64,
     /// When its last run started.
     pub started_ms: Option<i64>,

@@ -5,30 +5,32 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::model::inventory::{Rule, Schedule};
+use crate::model::schedule::Record;
 
 #[cfg(test)]
 mod tests;
 
+/// A run that was cut short, as its machine or its fleet died, is made again so long after its start, and not again and
+/// again if that is what kills them.
+const AGAIN_MS: i64 = 3_600_000;
 /// So many times are looked at for the longest span between two.
 const LOOKED_AT: usize = 200;
 
-/// When a schedule of this fleet is due: the first time after `since_ms`, later by its jitter. Unix ms; `None` beyond
-/// the end of the calendar.
-pub fn due_ms(fleet: &str, schedule: &Schedule, since_ms: i64) -> Option<i64> {
-    let slot = slot(&schedule.rule, since_ms)?;
-    slot.checked_add(offset(fleet, schedule, slot))
+/// When a schedule of this fleet is due: the first time after what it counts from, later by its jitter. Unix ms; `None`
+/// beyond the end of the calendar.
+///
+/// What is recorded of the future, by a clock that was wrong for a while, counts as of now.
+pub fn due_ms(fleet: &str, schedule: &Schedule, record: &Record, now_ms: i64) -> Option<i64> {
+    let slot = slot(&schedule.rule, record.since_ms.min(now_ms))?;
+    let at = slot.checked_add(offset(fleet, schedule, slot))?;
+    let cut_short = record.started_ms.filter(|started| record.is_open() && *started <= now_ms);
+    Some(cut_short.map_or(at, |started| at.max(started.saturating_add(AGAIN_MS))))
 }
 
-/// The schedules that are due now, the longest waiting first; with each, what its next time counts from: its last start,
-/// or when it was first seen.
-///
-/// A start in the future, by a clock that was wrong for a while, counts as one of now.
-pub fn due<'a>(fleet: &str, schedules: &[(&'a Schedule, i64)], now_ms: i64) -> Vec<&'a Schedule> {
-    let at = |(schedule, since_ms): &(&'a Schedule, i64)| {
-        let at = due_ms(fleet, schedule, (*since_ms).min(now_ms))?;
-        (at <= now_ms).then_some((at, *schedule))
-    };
-    let mut found: Vec<(i64, &Schedule)> = schedules.iter().filter_map(at).collect();
+/// The schedules that are due now, the longest waiting first.
+pub fn due<'a>(fleet: &str, schedules: &[(&'a Schedule, Record)], now_ms: i64) -> Vec<&'a Schedule> {
+    let at = |(schedule, record): &(&'a Schedule, Record)| Some((due_ms(fleet, schedule, record, now_ms)?, *schedule));
+    let mut found: Vec<(i64, &Schedule)> = schedules.iter().filter_map(at).filter(|(at, _)| *at <= now_ms).collect();
     found.sort_by_key(|(at, _)| *at);
     found.into_iter().map(|(_, schedule)| schedule).collect()
 }

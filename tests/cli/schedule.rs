@@ -99,7 +99,8 @@ fn what_is_due_is_kept_proven_pruned_measured_and_pinged_and_made_up_for_once() 
     assert_eq!(fleet.runs(), 1);
     for runs in [2, 3] {
         long_ago(&fleet);
-        quiet(&[]);
+        // Another way to name the inventory, as seen from the home.
+        quiet(&["-i", "fleet.toml"]);
         quiet(&[]);
         assert_eq!(fleet.runs(), runs, "what was missed is made up for once");
     }
@@ -211,6 +212,31 @@ fn a_run_that_met_a_lock_stays_due() {
     fleet.run(&["schedule", "run-due"]).says(0, &[]);
     assert!(snapshots(&fleet)[0]["down_ms"].is_u64());
     assert_eq!(metric(&fleet, "fleet_backup_node_down_seconds").len(), 1);
+}
+
+#[test]
+fn a_run_that_was_cut_short_is_shown_and_made_again_later() {
+    let (fleet, sim) = hourly("");
+    fleet.run(&["schedule", "run-due"]).says(0, &[]);
+    long_ago(&fleet);
+    sim.control().fault("val-3", Fault::Hang(true)).unwrap();
+    let mut command = Command::new(FLEET);
+    command.args(["schedule", "run-due"]).env_clear().envs(fleet.environment()).current_dir(fleet.home());
+    let mut killed = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    eventually("it has begun", || remembered(&fleet)["started_ms"].is_i64());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    sim.control().fault("val-3", Fault::Hang(false)).unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    fleet.run(&["schedule", "list"]).says(0, &["died", "config: its last run was cut short"]);
+    let runs = fleet.runs();
+    fleet.run(&["schedule", "run-due"]).says(0, &[]);
+    assert_eq!(fleet.runs(), runs, "not again at once");
+    let mut value = remembered(&fleet);
+    value["started_ms"] = (now - 3_700_000).into();
+    fs::write(record(&fleet, "config"), value.to_string()).unwrap();
+    fleet.run(&["schedule", "run-due"]).says(0, &[]);
+    assert_eq!((fleet.runs(), &remembered(&fleet)["ended"]["exit"]), (runs + 1, &0.into()));
 }
 
 /// A folder with these programs in it, each a line of shell.

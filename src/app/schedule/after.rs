@@ -78,8 +78,9 @@ pub fn measure(
     record: &Record,
 ) -> std::result::Result<(), String> {
     let Some(path) = &schedule.metrics else { return Ok(()) };
-    let next_ms = due_ms(&context.inventory.name, schedule, record.since_ms);
-    let period_ms = period_ms(&schedule.rule, context.now_ms());
+    let now_ms = context.now_ms();
+    let next_ms = due_ms(&context.inventory.name, schedule, record, now_ms);
+    let period_ms = period_ms(&schedule.rule, now_ms);
     let told = Told { chain_id, schedule: &schedule.name, record, next_ms, period_ms };
     // node_exporter is another user.
     put(path, textfile(&told).as_bytes(), 0o644)
@@ -87,7 +88,7 @@ pub fn measure(
 }
 
 fn missing(path: &Path) -> String {
-    let folder = path.parent().filter(|folder| !folder.is_dir());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
     folder.map(|folder| format!("\nnext: mkdir -p {}", folder.display())).unwrap_or_default()
 }
 

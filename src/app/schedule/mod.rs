@@ -60,7 +60,7 @@ async fn list(context: &Context) -> Result<u8> {
     let mut rows = Vec::new();
     for (schedule, scope) in scoped(context)? {
         let record = records.read(&schedule.name)?.unwrap_or_else(|| Record::new(now_ms));
-        let next_ms = due_ms(&inventory.name, schedule, record.since_ms.min(now_ms));
+        let next_ms = due_ms(&inventory.name, schedule, &record, now_ms);
         let chain_id = &inventory.chains[&scope.chain].chain_id;
         let runs = record.is_open() && records.is_taken(chain_id);
         rows.push(screen::Row { schedule, hosts: scope.hosts, chain_id: chain_id.clone(), record, next_ms, runs });

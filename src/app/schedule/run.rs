@@ -100,7 +100,7 @@ impl Runner<'_> {
         let (mut known, mut ran) = (Vec::new(), Vec::new());
         for (schedule, _) in &schedules {
             match self.known(schedule) {
-                Ok(record) => known.push((*schedule, record.since_ms)),
+                Ok(record) => known.push((*schedule, record)),
                 Err(error) => ran.push(self.told(Ran::failed(&schedule.name, error))),
             }
         }
@@ -154,19 +154,19 @@ impl Runner<'_> {
     /// One backup, and what follows it. An error is one of what is remembered.
     async fn schedule(&self, schedule: &Schedule, chain_id: &str, hosts: &[String]) -> Result<Ran> {
         let mut record = self.known(schedule)?;
-        let (since_ms, started_ms) = (record.since_ms, self.context.now_ms());
-        // Before anything is touched: a fleet that dies in the middle isn't started again and again.
-        record = Record { since_ms: started_ms, started_ms: Some(started_ms), ..record };
+        let started_ms = self.context.now_ms();
+        record.started_ms = Some(started_ms);
         self.records.write(&schedule.name, &record)?;
         let kept =
             |profile: &str| schedule.profiles.is_empty() || schedule.profiles.iter().any(|one| one.name() == profile);
         record.proven.retain(|_, one| kept(&one.profile) && hosts.contains(&one.host));
-        self.flaw(schedule, after::measure(self.context, schedule, chain_id, &record));
+        // A long run isn't one that is overdue.
+        let under_way = Record { since_ms: started_ms, ..record.clone() };
+        self.flaw(schedule, after::measure(self.context, schedule, chain_id, &under_way));
         let ran = self.back_up_and_prove(schedule, &mut record).await;
-        if is_put_off(ran.exit) {
-            record.since_ms = since_ms;
-        } else if ran.exit != 0 {
-            record.failures += 1;
+        if !is_put_off(ran.exit) {
+            record.since_ms = started_ms;
+            record.failures += u64::from(ran.exit != 0);
         }
         let at_ms = self.context.now_ms();
         record.ended = Some(Ended { started_ms, at_ms, exit: ran.exit, summary: ran.summary.clone() });
