@@ -61,10 +61,10 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
     plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await
 }
 
-/// Whether a selector says more than which chain is meant.
+/// Whether a selector says more than which chain is meant, or that all are.
 fn names_hosts(selector: &str) -> bool {
     let mut words = selector.split(|c: char| c.is_whitespace() || "()".contains(c)).filter(|word| !word.is_empty());
-    words.any(|word| !word.starts_with("chain:") && !["and", "or"].contains(&word))
+    words.any(|word| !word.starts_with("chain:") && !["and", "or", "all"].contains(&word))
 }
 
 /// Where a plan's copies go; `None` for a plan that makes none.
@@ -102,7 +102,8 @@ mod tests {
             ("(chain:virtengine) and (chain:virtengine)", false),
             ("val-3", true),
             ("chain:virtengine and role:validator", true),
-            ("all", true),
+            ("all", false),
+            ("all and not sentry-1", true),
         ] {
             assert_eq!(names_hosts(selector), names, "{selector}");
         }

@@ -117,4 +117,5 @@ note_end "$step" "$epoch" "$code"
 [ "$code" = 0 ] || echo "refused=systemctl stop $unit: exit $code"
 unit_facts "$unit" "$home" "$db_dir" "$state_file"
 echo "done=1"
-drop_stopper
+# When the node may run again: what comes next on all hosts shouldn't wait for this.
+[ -z "$preparing" ] || { sleep 3; drop_stopper; } </dev/null >/dev/null 2>&1 &
