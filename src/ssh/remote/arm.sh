@@ -80,7 +80,7 @@ left=$((instant - now))
 due=$((hundredths + left / 10000000))
 if [ -n "$preparing" ] && wait "$preparing"; then
     # Systemd is asked for the end when it has begun by itself everywhere: asking costs it as much as stopping.
-    sleep_for $((left + 100000000)) >/dev/null 2>&1 &
+    sleep_for $((left + 200000000)) >/dev/null 2>&1 &
     later=$!
 else
     trigger=
