@@ -7,6 +7,7 @@ mod bad_input;
 mod exec;
 mod fleet;
 mod host_keys;
+mod killed;
 mod known_hosts;
 mod link;
 mod restore;

@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::killed::killers;
+
 const SWAP: &str = concat!(
     include_str!("../../src/ssh/remote/common.sh"),
     "\n",
@@ -114,24 +116,9 @@ impl Node {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A folder to stand first in PATH: each command does its work, counts, and kills all of the script at `after`.
+    /// The PATH under which the script is killed at its command number `after`.
     fn killers(&self, after: usize) -> String {
-        let bin = self.root.path().join("bin");
-        fs::create_dir_all(&bin).unwrap();
-        let (path, count) = (self.path(), bin.join("count"));
-        fs::write(&count, "").unwrap();
-        for command in COMMANDS {
-            let text = format!(
-                "#!/bin/sh\nPATH='{path}' {command} \"$@\"\ncode=$?\necho >>'{count}'\n\
-                 left=0\nwhile read -r _; do left=$((left + 1)); done <'{count}'\n\
-                 [ \"$left\" -lt {after} ] || kill -9 0\nexit $code\n",
-                count = count.display()
-            );
-            let file = bin.join(command);
-            fs::write(&file, text).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        format!("{}:{path}", bin.display())
+        killers(&self.root.path().join("bin"), &self.path(), &COMMANDS, after)
     }
 
     #[track_caller]

@@ -14,6 +14,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use super::killed::killers;
+
 const SHARED: &str =
     concat!(include_str!("../../src/ssh/remote/common.sh"), "\n", include_str!("../../src/ssh/remote/wal.sh"));
 
@@ -106,25 +108,9 @@ impl Node {
         fs::write(self.data().join("priv_validator_state.json"), state).unwrap();
     }
 
-    /// A folder to stand first in PATH: each command does its work, counts, and kills all of the script at `after`.
+    /// The PATH under which the script is killed at its command number `after`.
     fn killers(&self, after: usize) -> String {
-        let bin = self.root.path().join("bin");
-        fs::create_dir_all(&bin).unwrap();
-        let path = std::env::var("PATH").unwrap();
-        let count = bin.join("count");
-        fs::write(&count, "").unwrap();
-        for command in COMMANDS {
-            let text = format!(
-                "#!/bin/sh\nPATH='{path}' {command} \"$@\"\ncode=$?\necho >>'{count}'\n\
-                 left=0\nwhile read -r _; do left=$((left + 1)); done <'{count}'\n\
-                 [ \"$left\" -lt {after} ] || kill -9 0\nexit $code\n",
-                count = count.display()
-            );
-            let file = bin.join(command);
-            fs::write(&file, text).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        format!("{}:{path}", bin.display())
+        killers(&self.root.path().join("bin"), &std::env::var("PATH").unwrap(), &COMMANDS, after)
     }
 
     /// Everything below the data folder, to see that nothing changed.

@@ -61,10 +61,12 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
     plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await
 }
 
-/// Whether a selector says more than which chain is meant, or that all are.
+/// Whether a selector says more than which chain is meant, or that all are. Who is excepted isn't named.
 fn names_hosts(selector: &str) -> bool {
-    let mut words = selector.split(|c: char| c.is_whitespace() || "()".contains(c)).filter(|word| !word.is_empty());
-    words.any(|word| !word.starts_with("chain:") && !["and", "or", "all"].contains(&word))
+    let words = selector.split(|c: char| c.is_whitespace() || "()".contains(c)).filter(|word| !word.is_empty());
+    words
+        .take_while(|word| *word != "not")
+        .any(|word| !word.starts_with("chain:") && !["and", "or", "all"].contains(&word))
 }
 
 /// Where a plan's copies go; `None` for a plan that makes none.
@@ -103,7 +105,8 @@ mod tests {
             ("val-3", true),
             ("chain:virtengine and role:validator", true),
             ("all", false),
-            ("all and not sentry-1", true),
+            ("all and not sentry-1", false),
+            ("val-3 and not sentry-1", true),
         ] {
             assert_eq!(names_hosts(selector), names, "{selector}");
         }
