@@ -65,8 +65,6 @@ pub struct Silence {
 pub struct HostAnswer {
     /// Seconds since the machine started.
     pub uptime_s: f64,
-    /// systemd's `UserspaceTimestampMonotonic`, µs; changes with each start of the system.
-    pub booted_us: u64,
     /// The host's clock minus the controller's, ms.
     pub clock_offset_ms: f64,
     /// Half the round trip by which that offset may be wrong, ms.

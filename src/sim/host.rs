@@ -100,6 +100,9 @@ impl Folders {
             write(&home.join(format!("data/{database}.db/000001.ldb")), database.as_bytes())?;
             write(&home.join(format!("data/{database}.db/CURRENT")), b"MANIFEST-000000\n")?;
         }
+        // The clocks of simulated hosts are this machine's, and taken to be synchronised.
+        make(&self.root().join("run/systemd/timesync"))?;
+        write(&self.root().join("run/systemd/timesync/synchronized"), b"")?;
         make(&home.join("data/cs.wal"))?;
         write(&home.join("data/cs.wal/wal"), WAL)?;
         write(&home.join("config/config.toml"), config(&self.name, layout).as_bytes())?;
@@ -132,7 +135,6 @@ impl Folders {
         let programs = [
             ("systemctl", include_str!("bin/stub")),
             ("sudo", include_str!("bin/sudo")),
-            ("timedatectl", include_str!("bin/timedatectl")),
             ("virtengined", include_str!("bin/virtengined")),
         ];
         for (name, text) in programs {

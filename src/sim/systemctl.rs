@@ -82,11 +82,6 @@ pub async fn systemctl(world: &Arc<World>, host: &str, args: &[String]) -> Reply
 }
 
 fn show(world: &World, host: &str, request: &Request) -> Reply {
-    if request.units.is_empty() {
-        let booted = world.booted_us(host).to_string();
-        let manager = [("Version", "252".to_owned()), ("UserspaceTimestampMonotonic", booted), ("NJobs", "0".into())];
-        return Reply::out(request.print(&manager));
-    }
     let one = |name: &String| {
         let properties = world.unit(host, name, Unit::properties);
         request.print(&properties.unwrap_or_else(|| not_found(&full(name))))

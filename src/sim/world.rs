@@ -51,7 +51,6 @@ pub struct World {
     pub hosts: BTreeMap<String, Arc<Host>>,
     state: Mutex<State>,
     changed: Notify,
-    started_us: u64,
 }
 
 impl World {
@@ -61,7 +60,7 @@ impl World {
         let units = hosts.keys().map(|name| (name.clone(), Unit::new(unit))).collect();
         let logs = hosts.keys().map(|name| (name.clone(), VecDeque::new())).collect();
         let state = Mutex::new(State { model, units, logs });
-        Self { exe, hosts, state, changed: Notify::new(), started_us: process::monotonic_us() }
+        Self { exe, hosts, state, changed: Notify::new() }
     }
 
     /// The state; held only for as long as nothing is awaited.
@@ -71,12 +70,6 @@ impl World {
 
     fn host(&self, name: &str) -> Result<&Arc<Host>> {
         self.hosts.get(name).ok_or_else(|| Error::failed(format!("simulation: no host {name}")))
-    }
-
-    /// When the host's system came up, µs.
-    pub fn booted_us(&self, host: &str) -> u64 {
-        let index = self.hosts.keys().position(|name| name == host).unwrap_or_default() as u64;
-        self.started_us.saturating_sub(60_000_000 + index * 1_234_567)
     }
 
     /// Looks at a host's unit; `None` when it has none of this name.

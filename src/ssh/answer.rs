@@ -131,7 +131,6 @@ pub fn host(text: &str, targets: &[FactsTarget]) -> HostAnswer {
     let number = |key| value(head, key).and_then(|value| value.parse().ok());
     let mut answer = HostAnswer {
         uptime_s: number("host.uptime").unwrap_or_default(),
-        booted_us: value(head, "host.booted").and_then(|value| value.parse().ok()).unwrap_or_default(),
         clock_synced: match value(head, "host.synced") {
             Some("yes") => Some(true),
             Some("no") => Some(false),

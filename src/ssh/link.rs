@@ -181,7 +181,7 @@ impl Link {
 }
 
 /// How the wait for a command ended.
-enum End {
+pub(super) enum End {
     /// By this last event.
     Came(Event),
     /// It took longer than this.
@@ -191,7 +191,7 @@ enum End {
 }
 
 /// Turns the end of a command into its output.
-fn finish(end: End, partial: Partial) -> Result<Output, LinkError> {
+pub(super) fn finish(end: End, partial: Partial) -> Result<Output, LinkError> {
     use LinkErrorKind::{GivenUp, Lost, Overdue, TooMuch};
     let (kind, message) = match end {
         End::Came(Event::Exit(exit)) => {

@@ -18,6 +18,7 @@ pub mod known_hosts;
 mod link;
 mod links;
 pub mod record;
+pub mod resident;
 mod scripts;
 mod settings;
 pub mod shell;

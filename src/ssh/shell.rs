@@ -17,15 +17,32 @@ const MARK: usize = 8;
 const OPENING: Duration = Duration::from_secs(15);
 
 /// A script ready to be sent, and the marks around what it writes.
-struct Framed {
-    command: &'static str,
-    text: String,
+pub(super) struct Framed {
+    /// What runs it.
+    pub command: &'static str,
+    /// What goes in.
+    pub text: String,
     begin: String,
     end: String,
 }
 
 impl Framed {
+    /// For a shell that ends with the script.
     fn new(r#become: Become, script: &str, args: &[&str]) -> Result<Self, LinkError> {
+        Self::with(r#become, script, args, |_| ("", "exit $fleet_code".into()))
+    }
+
+    /// For a shell that goes on: the script reads no input, and both streams tell its end.
+    pub fn question(r#become: Become, script: &str, args: &[&str]) -> Result<Self, LinkError> {
+        Self::with(r#become, script, args, |end| (" </dev/null", format!("echo {end} >&2")))
+    }
+
+    fn with(
+        r#become: Become,
+        script: &str,
+        args: &[&str],
+        rest: impl FnOnce(&str) -> (&'static str, String),
+    ) -> Result<Self, LinkError> {
         let nonce = format!("{:032x}", rand::random::<u128>());
         let (begin, end) = (format!("fleet-begin-{nonce}"), format!("fleet-end-{nonce}"));
         let mut set = String::from("set --");
@@ -38,14 +55,41 @@ impl Framed {
         }
         // One group: the shell has read it whole before it runs, so what follows on standard input is data.
         // A subshell, so that the script's `exit` still leads to the end mark.
+        let (input, last) = rest(&end);
         let text = format!(
-            "{{ {set}\necho {begin}\necho {begin} >&2\n(\n{script}\n)\nfleet_code=$?\necho\necho {end} $fleet_code\nexit $fleet_code\n}}\n"
+            "{{ {set}\necho {begin}\necho {begin} >&2\n(\n{script}\n){input}\nfleet_code=$?\necho\necho {end} $fleet_code\n{last}\n}}\n"
         );
         let command = match r#become {
             Become::None => "exec /bin/sh -s",
             Become::Sudo => "exec sudo -n /bin/sh -s",
         };
         Ok(Self { command, text, begin, end })
+    }
+
+    /// Whether it has begun, by what came.
+    pub fn has_begun(&self, partial: &Partial) -> bool {
+        find_line(&partial.stdout, self.begin.as_bytes()).is_some()
+    }
+
+    /// Whether a question's answer is whole, by the last of what came. Its end on standard error is taken off.
+    pub fn is_answered(&self, partial: &mut Partial) -> bool {
+        let out = format!("\n{} ", self.end);
+        let tail = &partial.stdout[partial.stdout.len().saturating_sub(out.len() + MARK)..];
+        let line = format!("{}\n", self.end);
+        let ended = partial.stdout.ends_with(b"\n") && find(tail, out.as_bytes()).is_some();
+        let whole = ended && partial.stderr.ends_with(line.as_bytes());
+        if whole {
+            partial.stderr.truncate(partial.stderr.len() - line.len());
+        }
+        whole
+    }
+
+    /// What stands between the marks of what came.
+    pub fn inside(&self, host: &str, came: Result<Output, LinkError>) -> Result<Output, LinkError> {
+        match came {
+            Ok(output) => unframe(host, self, &output),
+            Err(error) => settle(host, self, error),
+        }
     }
 }
 
@@ -70,10 +114,7 @@ pub async fn run_script_until(
     stop: impl Future<Output = ()>,
 ) -> Result<Output, LinkError> {
     let framed = Framed::new(r#become, script, args)?;
-    match link.run_until(framed.command, framed.text.as_bytes(), bound, stop).await {
-        Ok(output) => unframe(link.name(), &framed, &output),
-        Err(error) => settle(link.name(), &framed, error),
-    }
+    framed.inside(link.name(), link.run_until(framed.command, framed.text.as_bytes(), bound, stop).await)
 }
 
 /// A link that broke off: past the end mark the outcome is known all the same; else only what the script itself wrote

@@ -14,6 +14,7 @@ use crate::model::facts::HostAnswer;
 use crate::model::inventory::{Become, Inventory};
 use crate::model::plan::{Action, Check, Target, WalContent};
 use crate::ssh::armed::Waiting;
+use crate::ssh::resident::Residents;
 use crate::ssh::shell::{Script, open_script, run_script};
 use crate::ssh::source::Source;
 use crate::ssh::{Link, LinkError, LinkErrorKind, Links, answer, http, scripts};
@@ -31,12 +32,13 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct SshTransport {
     links: Arc<Links>,
     inventory: Arc<Inventory>,
+    residents: Residents,
 }
 
 impl SshTransport {
     /// Over these links.
     pub fn new(links: Arc<Links>, inventory: Arc<Inventory>) -> Self {
-        Self { links, inventory }
+        Self { links, inventory, residents: Residents::default() }
     }
 
     fn become_of(&self, host: &str) -> Become {
@@ -51,18 +53,8 @@ impl SshTransport {
 
     async fn script(&self, host: &str, script: &str, args: &[&str], bound: Duration) -> Result<String, Fault> {
         let link = self.links.link(host).await.map_err(Fault::from)?;
-        self.script_over(&link, host, script, args, bound).await
-    }
-
-    async fn script_over(
-        &self,
-        link: &Arc<Link>,
-        host: &str,
-        script: &str,
-        args: &[&str],
-        bound: Duration,
-    ) -> Result<String, Fault> {
-        let output = run_script(link, self.become_of(host), script, args, bound).await.map_err(Fault::from)?;
+        let asked = self.residents.run(&link, self.become_of(host), (script, args), bound);
+        let output = asked.await.map_err(Fault::from)?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         match answer::value(&text, "error") {
             Some(error) => Err(Fault::answer(error)),

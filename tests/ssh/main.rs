@@ -10,6 +10,7 @@ mod host_keys;
 mod killed;
 mod known_hosts;
 mod link;
+mod resident;
 mod restore;
 mod sshd;
 mod trust;

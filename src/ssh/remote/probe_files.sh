@@ -18,8 +18,7 @@ while [ "$#" -ge 5 ]; do
     signer_state "$3"
     [ -r "$4" ] && sum=$(sha256sum "$4") && echo "genesis=${sum%% *}"
     database_lock "$5"
-    disk=$(df -P -B1 "$5" 2>/dev/null | tail -n 1)
-    [ -n "$disk" ] && echo "database.disk=$disk"
+    df -P -B1 "$5" 2>/dev/null | { read -r _ && IFS= read -r line && echo "database.disk=$line"; }
     shift 5
 done
 echo "done=1"
