@@ -189,3 +189,63 @@ fn a_host_starts_its_node_again_when_the_sealing_itself_is_killed() {
     lab.wait_until_all_sign_again();
     assert!(!fleet.store().join("manifests").exists() || fleet.manifests().is_empty(), "half a clone was kept");
 }
+
+/// A node's databases on a file system that shares blocks between copies, until it is dropped.
+struct Sharing<'a>(&'a Node);
+
+impl<'a> Sharing<'a> {
+    fn new(node: &'a Node) -> Self {
+        let data = data_folder(node);
+        node.stop();
+        run(fs_command(&node.host.path(IMAGE)), 30).exits(0);
+        node.host.where_it_mounts(&format!(
+            "[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+             for n in 0 1 2 3 4 5 6 7; do [ -e /dev/loop$n ] || mknod /dev/loop$n b 7 $n; done
+             mkdir {data}.new && mount -o loop {IMAGE} {data}.new && cp -a {data}/. {data}.new && umount {data}.new
+             rmdir {data}.new && mount -o loop {IMAGE} {data}
+             head -c 40000000 /dev/urandom >{data}/application.db.blob
+             chown --reference {data}/cs.wal {data} {data}/application.db.blob"
+        ));
+        node.host.inside(&["systemctl", "start", &node.unit]);
+        Self(node)
+    }
+}
+
+impl Drop for Sharing<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+        self.0.host.where_it_mounts(&format!("umount {} && rm {IMAGE}", data_folder(self.0)));
+    }
+}
+
+const IMAGE: &str = "/var/lib/shares-blocks.img";
+
+fn fs_command(image: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-euc", "truncate -s 400M \"$0\" && mkfs.xfs -q \"$0\""]).arg(image);
+    command
+}
+
+#[test]
+fn where_the_file_system_shares_blocks_the_clone_shares_them_with_the_databases() {
+    let lab = Lab::fresh();
+    let fleet = Controller::new(&lab, &[]);
+    let node = lab.node("sentry-1");
+    let sharing = Sharing::new(&node);
+    let store = fleet.store();
+    let running = fleet.start(&[&BACKUP[..], &["sentry-1", "-p", "data", "--store", store.to_str().unwrap()]].concat());
+    let data = data_folder(&node);
+    let sealed = until(60, "the clone", || {
+        let said = node.host.where_it_mounts(&format!("cat {data}/.fleet-*/.sealed 2>/dev/null || true"));
+        (!said.out.is_empty()).then_some(said.out)
+    });
+    assert!(sealed.starts_with("reflink "), "{sealed}");
+    let blocks = node.host.where_it_mounts(&format!("filefrag -v {data}/.fleet-*/application.db.blob"));
+    assert!(blocks.out.contains("shared"), "{blocks}");
+    running.end(120).exits(0).says("1 snapshot");
+    assert_eq!(node.unit_state().state, "active");
+    let manifest = &fleet.manifests()[0];
+    assert!(paths(manifest).contains(&"data/application.db.blob"));
+    fleet.fleet(&["snapshot", "verify", "--store", store.to_str().unwrap()]).exits(0);
+    drop(sharing);
+}

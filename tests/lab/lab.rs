@@ -138,6 +138,13 @@ impl Host {
         run(enter, 15).exits(0)
     }
 
+    /// Runs a script of this machine's shell where its folders are, with this machine's leave to mount.
+    pub fn where_it_mounts(&self, script: &str) -> Said {
+        let mut enter = Command::new("nsenter");
+        enter.args(["-t", &self.leader.to_string(), "-m", "--", "/bin/sh", "-euc", script]);
+        run(enter, 30).exits(0)
+    }
+
     /// A connection to a port of its loopback, without SSH: by a thread that enters its network.
     pub fn connect(&self, port: u16) -> io::Result<TcpStream> {
         let network = File::open(format!("/run/netns/{}", self.netns))?;
@@ -288,8 +295,8 @@ impl Lab {
     }
 }
 
-impl Drop for Lab {
-    fn drop(&mut self) {
+impl Lab {
+    fn leave(&self) {
         match self.afterwards {
             Afterwards::GoesOn => {}
             Afterwards::StandsStill => {
@@ -299,6 +306,17 @@ impl Drop for Lab {
             Afterwards::IsPurged => {
                 self.run(&["down", "--purge"]);
             }
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // A test that fails says why; a lab that fails beside it would end them all.
+        if std::thread::panicking() {
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.leave()));
+        } else {
+            self.leave();
         }
     }
 }
