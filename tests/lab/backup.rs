@@ -134,10 +134,10 @@ fn a_validator_without_which_there_is_no_quorum_is_not_stopped() {
     assert_eq!(lab.locked(), [""; 0]);
 }
 
-/// So many files that linking them takes a while.
-fn fill_with_tables(host: &Host, data: &str) {
+/// So many files that copying them takes a while.
+fn fill_with_files(host: &Host, data: &str) {
     let script = format!(
-        "mkdir -p {data}/many.db && cd {data}/many.db && seq -f %06g.ldb 1 60000 | xargs touch && chown -R --reference={data} ."
+        "mkdir -p {data}/many.db && cd {data}/many.db && seq -f %06g.log 1 60000 | xargs touch && chown -R --reference={data} ."
     );
     host.inside(&["sh", "-c", &script]);
 }
@@ -150,7 +150,7 @@ fn data_folder(node: &Node) -> String {
 
 /// A backup of the node's databases, at a moment at which it stands still.
 fn caught_sealing(fleet: &Controller, node: &Node) -> Running {
-    fill_with_tables(&node.host, &data_folder(node));
+    fill_with_files(&node.host, &data_folder(node));
     let store = fleet.store();
     let what = ["backup", &node.host.name, "--yes", "-p", "data", "--store", store.to_str().unwrap()];
     let running = fleet.start(&[&what[..], &["--stop-timeout", "20s"]].concat());

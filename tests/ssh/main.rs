@@ -12,6 +12,7 @@ mod known_hosts;
 mod link;
 mod resident;
 mod restore;
+mod seal;
 mod sshd;
 mod trust;
 mod wal;

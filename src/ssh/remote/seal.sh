@@ -1,6 +1,6 @@
 # How a node's databases are cloned while it is stopped, so that it starts again at once and everything slow is done on the
-# clone. Tables never change once they are written: a hard link is a copy of them. All else is copied, or shared by
-# the file system where it can do that.
+# clone. Tables never change once they are written: a hard link is a copy of them, and most are linked before the stop. All
+# else is copied, or shared by the file system where it can do that.
 #   $unit $home $db_dir $state_file $wal_file   $run   $seconds  how long the unit may take to stop and to start
 # The clone is a folder of $db_dir, so that it is on its file system. A file .sealed in it says that it is whole.
 
@@ -25,7 +25,7 @@ read_room() {
 # What makes a clone impossible, before anything is stopped.
 may_clone() {
     cd "$db_dir" || { echo "there is no folder $db_dir"; return 1; }
-    for tool in find xargs cp du df; do
+    for tool in find xargs cp du df sort comm; do
         command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
     done
     cp --help 2>&1 | grep -q -e --parents || { echo "cp is not GNU cp (--parents)"; return 1; }
@@ -38,9 +38,29 @@ may_clone() {
     fi
 }
 
+# The clone's folders, and links to the tables that are there already: of so many that they take seconds, the stop only has
+# to wait for what has changed since. One that vanishes meanwhile is no mistake.
+link_tables() {
+    cd "$db_dir" && mkdir -p "$clone" && chmod 700 "$clone" || return 1
+    find_databases -type d -print0 | (cd "$clone" && xargs -0 -r mkdir -p --) || return 1
+    tables | xargs -0 -r cp -l --parents -t "$clone" -- 2>/dev/null
+    :
+}
+
+# Tables by inode and name, in order.
+tables_of() { (cd "$1" && find_databases -type f \( -name '*.ldb' -o -name '*.sst' \) -printf '%i %p\0' | sort -z); }
+
+# Makes the clone's tables those of the stopped databases.
+link_the_rest() {
+    tables_of "$db_dir" >"$clone/.now" && tables_of "$clone" >"$clone/.then" || return 1
+    (cd "$clone" && comm -z -13 .now .then | sed -z 's/^[0-9]* //' | xargs -0 -r rm -f --) || return 1
+    comm -z -23 "$clone/.now" "$clone/.then" | sed -z 's/^[0-9]* //' | xargs -0 -r cp -l --parents -t "$clone" -- || return 1
+    rm "$clone/.now" "$clone/.then"
+}
+
 # The clone of the stopped databases. Anything that fails leaves no whole one.
 clone_databases() {
-    cd "$db_dir" && mkdir -p "$clone" && chmod 700 "$clone" || return 1
+    cd "$db_dir" || return 1
     find_databases -type d -print0 | (cd "$clone" && xargs -0 -r mkdir -p --) || return 1
     # The log's last records tell the height at which it was taken; they are no part of the copy.
     mkdir "$clone/.wal" || return 1
@@ -48,24 +68,23 @@ clone_databases() {
         [ -e "$file" ] && { ln "$file" "$clone/.wal/" 2>/dev/null || cp "$file" "$clone/.wal/"; }
     done
     [ ! -e "$wal_file" ] || cp "$wal_file" "$clone/.wal/" || return 1
-    if share_all; then
-        how='reflink'
+    link_the_rest || return 1
+    if shares_blocks; then
+        how=reflink
     else
-        tables | xargs -0 -r cp -l --parents -t "$clone" -- || return 1
-        other_files | xargs -0 -r cp -p --parents -t "$clone" -- || return 1
-        how='link'
+        how=copy
     fi
+    other_files | xargs -0 -r cp -p --reflink=auto --parents -t "$clone" -- || return 1
     echo "$how $copied" >"$clone/.sealed"
 }
 
-# Whether the file system shares blocks between copies (btrfs, xfs): then it does that with all of them.
-share_all() {
+# Whether the file system shares blocks between copies (btrfs, xfs).
+shares_blocks() {
     one=$(other_files | tr '\0' '\n' | head -n 1)
-    [ -n "$one" ] || return 1
-    cp --reflink=always "$one" "$clone/.probe" 2>/dev/null
+    [ -n "$one" ] && cp --reflink=always "$one" "$clone/.probe" 2>/dev/null
     shares=$?
     rm -f "$clone/.probe"
-    [ "$shares" = 0 ] && { tables && other_files; } | xargs -0 -r cp -p --reflink=always --parents -t "$clone" --
+    return "$shares"
 }
 
 # Starts the unit when the shell $1 has died without having done it: only as long as this host is still this run's, so
@@ -112,12 +131,13 @@ seal() {
     [ -e "$clone/.sealed" ] && return 0
     rm -rf "$clone"
     may_clone || return 1
+    link_tables || { rm -rf "$clone"; return 1; }
     trap '' HUP PIPE INT TERM
     ran=
     systemctl is-active --quiet "$unit" && ran=1
     if [ -n "$ran" ]; then
-        begin_guard || { echo "nothing could be written to $records"; return 1; }
-        systemctl stop "$unit" || { echo "systemctl stop failed"; systemctl start --no-block "$unit"; rm -f "$mark"; return 1; }
+        begin_guard || { echo "nothing could be written to $records"; rm -rf "$clone"; return 1; }
+        systemctl stop "$unit" || { echo "systemctl stop failed"; systemctl start --no-block "$unit"; rm -rf "$mark" "$clone"; return 1; }
     fi
     if is_stopped; then
         problem=$(clone_databases 2>&1) && code=0 || code=1

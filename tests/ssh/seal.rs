@@ -1,0 +1,90 @@
+//! The script that clones a node's databases: links made before the stop don't outlive what the node did until then.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+
+const SCRIPTS: [&str; 3] = [
+    include_str!("../../src/ssh/remote/common.sh"),
+    include_str!("../../src/ssh/remote/wal.sh"),
+    include_str!("../../src/ssh/remote/seal.sh"),
+];
+
+/// Runs the script's functions in a node's data folder.
+fn call(data: &Path, functions: &str) {
+    let settings = format!(
+        "db_dir={0} clone={0}/.fleet-1 state_file={0}/priv_validator_state.json wal_file={0}/cs.wal/wal copied=0",
+        data.display()
+    );
+    let script = format!("{}\n{settings}\n{functions}", SCRIPTS.join("\n"));
+    let done = Command::new("sh").arg("-c").arg(script).output().unwrap();
+    assert!(done.status.success(), "{functions}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn put(data: &Path, name: &str, text: &str) {
+    let path = data.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// What is below a folder, by name, with its text and, of a table, its inode.
+fn tree(folder: &Path) -> Vec<(String, String, u64)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(one) = folders.pop() {
+        for entry in fs::read_dir(one).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if name.starts_with('.') || name.starts_with("priv_validator_") || name == "cs.wal" || name == "LOCK" {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let inode = if name.ends_with(".ldb") { entry.metadata().unwrap().ino() } else { 0 };
+            let place = path.strip_prefix(folder).unwrap().display().to_string();
+            found.push((place, fs::read_to_string(&path).unwrap(), inode));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_clone_is_what_was_there_when_the_node_stood_still() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    for (name, text) in [
+        ("state.db/000001.ldb", "one"),
+        ("state.db/000002.ldb", "two"),
+        ("state.db/000003.ldb", "three"),
+        ("state.db/a name.ldb", "odd"),
+        ("state.db/000004.log", "journal"),
+        ("state.db/LOCK", ""),
+        ("priv_validator_state.json", "{}"),
+        ("cs.wal/wal", "log"),
+    ] {
+        put(&data, name, text);
+    }
+    call(&data, "link_tables");
+    assert!(data.join(".fleet-1/state.db/000001.ldb").exists(), "nothing was linked before the stop");
+    // The node goes on: a table goes, one gets another file of its name, one comes, and a database.
+    fs::remove_file(data.join("state.db/000001.ldb")).unwrap();
+    put(&data, "new", "two, again");
+    fs::rename(data.join("new"), data.join("state.db/000002.ldb")).unwrap();
+    put(&data, "state.db/000005.ldb", "five");
+    put(&data, "state.db/000004.log", "another journal");
+    put(&data, "late.db/000001.ldb", "late");
+    call(&data, "clone_databases");
+    let clone = data.join(".fleet-1");
+    assert_eq!(tree(&clone), tree(&data));
+    assert_eq!(fs::read_to_string(clone.join(".wal/wal")).unwrap(), "log");
+    let marks: Vec<String> =
+        fs::read_dir(&clone).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(
+        marks.iter().filter(|name| name.starts_with('.')).all(|name| name == ".wal" || name == ".sealed"),
+        "{marks:?}"
+    );
+    assert!(!clone.join("priv_validator_state.json").exists() && !clone.join("state.db/LOCK").exists());
+}
