@@ -137,7 +137,7 @@ fn a_validator_without_which_there_is_no_quorum_is_not_stopped() {
 /// So many files that copying them takes a while.
 fn fill_with_files(host: &Host, data: &str) {
     let script = format!(
-        "mkdir -p {data}/many.db && cd {data}/many.db && seq -f %06g.log 1 60000 | xargs touch && chown -R --reference={data} ."
+        "mkdir -p {data}/many.db && cd {data}/many.db && seq -f %06g.log 1 20000 | xargs touch && chown -R --reference={data} ."
     );
     host.inside(&["sh", "-c", &script]);
 }
@@ -171,7 +171,7 @@ fn a_host_starts_its_node_again_when_fleet_is_killed_and_the_run_is_resumed() {
     let before = node.unit_state();
     fleet.fleet(&["resume", "--yes"]).exits(0).says("1 snapshot");
     assert_eq!(node.unit_state(), before, "it was stopped a second time");
-    assert_eq!(paths(&fleet.manifests()[0]).iter().filter(|path| path.starts_with("data/many.db/")).count(), 60_000);
+    assert_eq!(paths(&fleet.manifests()[0]).iter().filter(|path| path.starts_with("data/many.db/")).count(), 20_000);
     assert_eq!(clones(&node), [""; 0].map(PathBuf::from));
     assert_eq!(lab.locked(), [""; 0]);
 }
