@@ -108,7 +108,7 @@ pub struct FileEntry {
     pub mtime_ns: i64,
     /// Its inode on the host.
     pub inode: u64,
-    /// SHA-256 of its bytes, hex.
+    /// SHA-256 of its bytes, hex; of what is encrypted that of its segment, for a key's own would tell of the key.
     pub sha256: String,
     /// Where its bytes are, as indexes of [`Manifest::segments`]: none for an empty file, one as a rule, and for a
     /// file that is larger than a segment those of its pieces, in order.
@@ -169,6 +169,16 @@ pub struct SegmentEntry {
     pub bytes: u64,
     /// Bytes of the files in it, uncompressed and without the archive's own.
     pub content_bytes: u64,
+    /// Who can read it: age's recipients. For none it isn't encrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
+}
+
+impl SegmentEntry {
+    /// Whether it is encrypted: what is in it can't be looked at here.
+    pub fn is_encrypted(&self) -> bool {
+        !self.recipients.is_empty()
+    }
 }
 
 impl Manifest {

@@ -75,6 +75,8 @@ pub struct BackupOf {
     pub named: bool,
     /// Hosts that stream at once.
     pub parallel: usize,
+    /// Who can read keys that are kept.
+    pub recipients: Vec<String>,
 }
 
 /// Logs that are to be cleared.

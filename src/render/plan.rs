@@ -175,7 +175,11 @@ fn store_rows(plan: &Plan) -> Vec<Row> {
         let names: Vec<String> =
             items.iter().filter(|item| item.profile == profile).map(|item| item.service.to_string()).collect();
         let who = fold(names.iter().map(String::as_str));
-        (!names.is_empty()).then(|| Row { name: "store".into(), who, text: profile.name().into() })
+        let text = match items.iter().find_map(|item| item.keys.as_ref()).filter(|_| profile == Profile::Keys) {
+            Some(keys) => format!("keys, encrypted by age for {}", keys.recipients.join(", ")),
+            None => profile.name().into(),
+        };
+        (!names.is_empty()).then(|| Row { name: "store".into(), who, text })
     };
     Profile::ALL.into_iter().filter_map(of).collect()
 }

@@ -60,7 +60,18 @@ impl Source {
 
     /// What is below these folders, without crossing into other file systems; nothing for a folder that isn't there.
     pub async fn list(&self, folders: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
-        let mut script = open_script(&self.link, self.r#become, scripts::LIST, folders).await?;
+        self.lists(scripts::LIST, folders).await
+    }
+
+    /// What of these folders has a name like these, by a pattern of `find -path`, and what is below it: a list for each pair of
+    /// a folder and a pattern.
+    pub async fn list_named(&self, folders: &[(&str, &str)]) -> Result<Vec<Vec<Found>>, LinkError> {
+        let words: Vec<&str> = folders.iter().flat_map(|(folder, pattern)| [*folder, *pattern]).collect();
+        self.lists(scripts::LIST_NAMED, &words).await
+    }
+
+    async fn lists(&self, script: &str, words: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
+        let mut script = open_script(&self.link, self.r#become, script, words).await?;
         let mut text = Vec::new();
         while let Some(bytes) = self.next(&mut script, STILL).await? {
             text.extend_from_slice(&bytes);

@@ -22,7 +22,7 @@ use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
 /// Streams from one host at once.
 const STREAMS: usize = 2;
 /// How often a part is asked for: a file may have changed between its hash and its bytes, or the link have died.
-const ATTEMPTS: usize = 2;
+pub(super) const ATTEMPTS: usize = 2;
 
 /// Keeps items of one run.
 pub struct Keeper {
@@ -48,7 +48,10 @@ impl Archive for Keeper {
             let manifest = self.store.manifest(&batch.id).await.map_err(Fault::from)?;
             return Ok(kept(&manifest, 0));
         }
-        self.bring(wanted, &batch, tell).await
+        match &wanted.item.keys {
+            Some(keys) => self.bring_keys(wanted, &batch, keys).await,
+            None => self.bring(wanted, &batch, tell).await,
+        }
     }
 }
 
@@ -76,15 +79,20 @@ impl Keeper {
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
         let manifest = self.manifest(wanted, batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
-        if let Some(hold) = self.hold.get() {
-            hold.check().map_err(Fault::from)?;
-        }
-        self.store.commit(&manifest).await.map_err(Fault::from)?;
+        self.commit(&manifest).await?;
         if wanted.item.profile.is_sealed() {
             // What stays is removed by the host itself, or by the next backup.
             let _ = source.unseal(&wanted.fence.run, &wanted.target.db_dir).await;
         }
         Ok(kept(&manifest, came))
+    }
+
+    /// Finishes a snapshot, as long as no prune may have gone on beside it.
+    pub(super) async fn commit(&self, manifest: &Manifest) -> Result<(), Fault> {
+        if let Some(hold) = self.hold.get() {
+            hold.check().map_err(Fault::from)?;
+        }
+        self.store.commit(manifest).await.map_err(Fault::from)
     }
 
     async fn choose(&self, wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {
@@ -253,7 +261,7 @@ impl Keeper {
         }
     }
 
-    async fn manifest(
+    pub(super) async fn manifest(
         &self,
         wanted: &Wanted,
         batch: &Batch,
@@ -338,7 +346,7 @@ fn worth<'a>(parent: Option<&'a Manifest>, dropped: &[&str]) -> (Vec<FileEntry>,
     (files.collect(), &parent.segments)
 }
 
-fn kept(manifest: &Manifest, came: u64) -> Kept {
+pub(super) fn kept(manifest: &Manifest, came: u64) -> Kept {
     Kept {
         snapshot: manifest.id.clone(),
         profile: manifest.profile.clone(),

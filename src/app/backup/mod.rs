@@ -2,6 +2,7 @@
 
 mod choose;
 mod keep;
+mod keys;
 mod node;
 
 use std::path::Path;
@@ -40,7 +41,15 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
         profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
         named: selector.as_deref().is_some_and(names_hosts),
         parallel: args.parallel.get(),
+        recipients: context.inventory.backup.recipients.clone(),
     };
+    if asked.profiles.contains(&Profile::Keys) && asked.recipients.is_empty() {
+        let what = "keys are kept only encrypted, and the inventory names nobody who can read them";
+        return Err(Error::usage(what).hint(
+            "make two keys by age-keygen, keep them off this machine, and name their recipients: [backup] recipients = \
+             [\"age1…\", \"age1…\"]",
+        ));
+    }
     Store::may_be_at(&store).await?;
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];

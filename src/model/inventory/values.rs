@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use super::{Address, Become, Role};
 use crate::model::nearest::did_you_mean;
 use crate::model::selector::RESERVED;
+use crate::model::source::SECRET_KEY;
 
 /// What is wrong, and what to do about it.
 pub(super) type Complaint = (String, String);
@@ -45,6 +46,20 @@ pub(super) fn some(text: &str) -> Result<String> {
         return complaint("a text is wanted here", "");
     }
     Ok(text.to_owned())
+}
+
+/// Who can read what is encrypted by age, as age writes it.
+pub(super) fn recipient(text: &str) -> Result<String> {
+    if text.trim().to_ascii_uppercase().starts_with(SECRET_KEY) {
+        return complaint("this is a secret key, and no recipient", "age-keygen -y tells its recipient; keep it elsewhere");
+    }
+    match text.trim().parse::<age::x25519::Recipient>() {
+        Ok(recipient) => Ok(recipient.to_string()),
+        Err(_) => complaint(
+            format!("\"{}\" isn't a recipient of age", text.escape_debug()),
+            "age1… is; make one by age-keygen, and keep its file off this machine",
+        ),
+    }
 }
 
 pub(super) fn role(text: &str) -> Result<Role> {
