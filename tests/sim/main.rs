@@ -5,6 +5,7 @@ mod arming;
 mod broken;
 mod clear;
 mod hosts;
+mod keys;
 mod killed;
 mod killed_clear;
 mod killed_wal;

@@ -82,7 +82,8 @@ async fn choose(wanted: &Wanted, keys: &Keys, source: &Source) -> Result<Chosen,
     }
     let bytes: u64 = chosen.files.values().map(|file| file.size).sum();
     if bytes > LARGEST_ENCRYPTED {
-        let text = format!("its keys and keyrings have {bytes} bytes, {LARGEST_ENCRYPTED} at most are kept: what is in them?");
+        let text =
+            format!("its keys and keyrings have {bytes} bytes, {LARGEST_ENCRYPTED} at most are kept: what is in them?");
         return Err(Fault::answer(&text));
     }
     Ok(chosen)

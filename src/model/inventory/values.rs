@@ -51,7 +51,10 @@ pub(super) fn some(text: &str) -> Result<String> {
 /// Who can read what is encrypted by age, as age writes it.
 pub(super) fn recipient(text: &str) -> Result<String> {
     if text.trim().to_ascii_uppercase().starts_with(SECRET_KEY) {
-        return complaint("this is a secret key, and no recipient", "age-keygen -y tells its recipient; keep it elsewhere");
+        return complaint(
+            "this is a secret key, and no recipient",
+            "age-keygen -y tells its recipient; keep it elsewhere",
+        );
     }
     match text.trim().parse::<age::x25519::Recipient>() {
         Ok(recipient) => Ok(recipient.to_string()),
