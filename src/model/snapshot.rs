@@ -82,7 +82,8 @@ pub struct NodeState {
     pub chain_id: String,
     /// Its last height.
     pub height: Option<u64>,
-    /// The app hash at that height, hex.
+    /// The application's hash after that height, upper-case hex: the next block's header has it. Known where that block, or the
+    /// application itself at that height, could be asked for when the manifest was written.
     pub app_hash: Option<String>,
     /// SHA-256 of the genesis file, hex.
     pub genesis: Option<String>,
@@ -90,7 +91,7 @@ pub struct NodeState {
     pub backend: String,
     /// The node's version.
     pub version: Option<String>,
-    /// SHA-256 of the node's program, hex.
+    /// SHA-256 of the unit's program, hex; below cosmovisor of the binary that it runs.
     pub binary_sha256: Option<String>,
 }
 

@@ -35,6 +35,8 @@ pub const LIST: &str = script!("list.sh");
 pub const LIST_NAMED: &str = script!("list_named.sh");
 /// Hashes files.
 pub const HASH: &str = script!("hash.sh");
+/// Hashes a unit's program.
+pub const BINARY: &str = script!("binary.sh");
 /// Streams files as a tar archive.
 pub const PACK: &str = script!("pack.sh");
 /// Takes a snapshot in.

@@ -13,6 +13,7 @@ use super::scripts;
 use super::shell::{Script, open_script};
 use super::{Link, LinkError, LinkErrorKind};
 use crate::model::inventory::Become;
+use crate::model::snapshot::is_sha256;
 
 mod receive;
 
@@ -101,6 +102,14 @@ impl Source {
         } else {
             Err(self.error("it did not hash every file"))
         }
+    }
+
+    /// The SHA-256 of the program of a unit whose node has this home, lower-case hex, where that can be told.
+    pub async fn binary(&self, unit: &str, home: &str) -> Result<Option<String>, LinkError> {
+        let args = [unit, home];
+        let said = super::shell::run_script(&self.link, self.r#become, scripts::BINARY, &args, HASHING).await?;
+        let hash = String::from_utf8_lossy(&said.stdout).trim().get(..64).map(str::to_owned);
+        Ok(hash.filter(|hash| is_sha256(hash)))
     }
 
     /// A tar archive of files below `folder`, which is called `root` in it. What it is read from blocks: for a thread of

@@ -4,6 +4,7 @@
 mod arming;
 mod broken;
 mod clear;
+mod facts;
 mod hosts;
 mod keys;
 mod killed;

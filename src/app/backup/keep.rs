@@ -78,7 +78,7 @@ impl Keeper {
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
-        let manifest = self.manifest(wanted, batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
+        let manifest = self.manifest(wanted, &source, batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
         self.commit(&manifest).await?;
         if wanted.item.profile.is_sealed() {
             // What stays is removed by the host itself, or by the next backup.
@@ -264,6 +264,7 @@ impl Keeper {
     pub(super) async fn manifest(
         &self,
         wanted: &Wanted,
+        source: &Source,
         batch: &Batch,
         (chosen, gathered): (Chosen, Gathered),
         parent: Option<String>,
@@ -281,7 +282,7 @@ impl Keeper {
             profile: batch.profile.clone(),
             sealed,
             down_ms: if sealed { node::down_ms(&*self.transport, &wanted.target).await } else { None },
-            node: Some(node::state(&*self.transport, wanted).await),
+            node: Some(node::state(&*self.transport, source, wanted).await),
             roots: wanted.item.roots.clone(),
             files,
             folders: chosen.folders,
