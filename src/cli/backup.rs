@@ -12,7 +12,7 @@ use super::{ConfirmArgs, StoreArgs, duration};
 pub struct BackupArgs {
     /// Which hosts [default: the validators, sentries and full nodes of the one chain]
     pub selector: Option<String>,
-    /// What to keep: config, cosmovisor, data, keys [default: config and cosmovisor, of sentries and full nodes data too]
+    /// What to keep: config, cosmovisor, data, statesync, keys [default: config and cosmovisor, of sentries and full nodes data too]
     #[arg(short, long, value_name = "PROFILES", value_delimiter = ',')]
     pub profile: Vec<String>,
     /// Where to; it is made if it isn't there.

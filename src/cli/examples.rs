@@ -37,7 +37,8 @@ A node whose data is kept stands still only while its tables are linked into a
 clone: seconds, whatever their size; the host starts it again by itself even if
 fleet dies. One node after the other, each when the one before makes blocks
 again, and none whose stop would take the power under the quorum. A validator's
-data is kept only if it is named. Signer states are never kept. Keys and keyrings
+data is kept only if it is named. Signer states are never kept. The newest snapshot that a node's
+application has taken by itself is --profile statesync. Keys and keyrings
 are kept only by --profile keys: as one object that age has encrypted in memory
 for the recipients of the inventory's [backup].
 

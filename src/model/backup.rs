@@ -16,13 +16,15 @@ pub enum Profile {
     Data,
     /// cosmovisor's binaries.
     Cosmovisor,
+    /// The newest snapshot that the node's application has taken by itself; nobody gets it without asking for it.
+    Statesync,
     /// A node's keys and keyrings, encrypted. Nobody gets it without asking for it.
     Keys,
 }
 
 impl Profile {
     /// Every profile, in the order in which they are kept.
-    pub const ALL: [Self; 4] = [Self::Config, Self::Cosmovisor, Self::Data, Self::Keys];
+    pub const ALL: [Self; 5] = [Self::Config, Self::Cosmovisor, Self::Data, Self::Statesync, Self::Keys];
 
     /// As it is written.
     pub const fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Profile {
             Self::Config => "config",
             Self::Data => "data",
             Self::Cosmovisor => "cosmovisor",
+            Self::Statesync => "statesync",
             Self::Keys => "keys",
         }
     }
@@ -135,6 +138,7 @@ pub fn left_out(profile: Profile, name: &str) -> Option<&'static str> {
     match profile {
         _ if ends("_key.json") || ends(".key") || ends(".pem") || ends(".p12") => Some("may hold a private key"),
         Profile::Config if lower == "addrbook.json" => Some("peers' addresses are found anew"),
+        Profile::Statesync if last == "LOCK" => Some("a lock"),
         Profile::Config if ends(".swp") || ends("~") => Some("an editor's copy"),
         _ => None,
     }

@@ -80,7 +80,7 @@ pub struct Manifest {
 pub struct NodeState {
     /// The chain.
     pub chain_id: String,
-    /// Its last height.
+    /// Its last height; of a snapshot that its application took, the height of that.
     pub height: Option<u64>,
     /// The application's hash after that height, upper-case hex: the next block's header has it. Known where that block, or the
     /// application itself at that height, could be asked for when the manifest was written.

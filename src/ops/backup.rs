@@ -59,6 +59,7 @@ fn roots(profile: Profile, member: &Member<'_>) -> BTreeMap<String, String> {
         Profile::Config => ("config", below("config")),
         Profile::Data => ("data", member.target.db_dir.clone()),
         Profile::Cosmovisor => ("cosmovisor", below("cosmovisor")),
+        Profile::Statesync => ("snapshots", below("data/snapshots")),
         Profile::Keys => return key_places(member).0,
     };
     BTreeMap::from([(name.to_owned(), path)])

@@ -62,7 +62,7 @@ impl Keys {
             let base64 = json["priv_key"]["value"].as_str().unwrap().to_owned();
             let raw = BASE64.decode(&base64).unwrap();
             let seed = BASE64.encode(&raw[..32]);
-            [base64[..40].as_bytes().to_vec(), seed[..40].into(), hex::encode(&raw[..32]).into(), raw[..32].to_vec()]
+            [base64.as_bytes()[..40].to_vec(), seed[..40].into(), hex::encode(&raw[..32]).into(), raw[..32].to_vec()]
         };
         let files = [of("config/priv_validator_key.json"), of("config/node_key.json")];
         files.into_iter().flatten().chain([KEYRING.to_vec()]).collect()
@@ -111,6 +111,7 @@ fn keys_are_kept_for_who_can_read_them_and_are_nowhere_else() {
     keys.back_up("--dry-run").ended(0).says(&keys.identities[0].to_public().to_string()[..12]);
     keys.back_up("--yes").ended(0).says("1 snapshot");
     assert_eq!(rig.pids(), pids, "nothing stands still for it");
+    assert_eq!(below(&keys.store().join("locks")), [""; 0].map(PathBuf::from), "its lease ends with it");
 
     let objects = below(&keys.store().join("segments"));
     assert_eq!(objects.len(), 1);
@@ -157,8 +158,8 @@ fn a_snapshot_of_keys_is_proven_compared_copied_and_pruned_but_never_restored() 
     keys.fleet("snapshot verify").ended(0);
     let object = below(&keys.store().join("segments")).pop().unwrap();
     let mut bytes = fs::read(&object).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
     fs::write(&object, bytes).unwrap();
     keys.fleet("snapshot verify").ended(1).says("damaged: 1 object").says("config/node_key.json");
 }

@@ -19,4 +19,5 @@ mod restore;
 mod rig;
 mod rpc;
 mod signals;
+mod statesync;
 mod wal;

@@ -58,7 +58,9 @@ fn what_is_not_as_it_was_said_leaves_nothing_behind() {
         assert_eq!(world.files(), before, "{what}");
     }
     let mut large = expected(&keys());
-    large.values_mut().for_each(|file| file.size = LARGEST_ENCRYPTED);
+    for file in large.values_mut() {
+        file.size = LARGEST_ENCRYPTED;
+    }
     let error = world.store.encrypt(&readers, large, vec![Cursor::new(whole)]).unwrap_err();
     assert!(error.message.contains("more than keys have"), "{error}");
 }

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 
 use super::choose::{Chosen, Known, hardly_used, parts};
-use super::node;
+use super::{node, statesync};
 use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
-use crate::model::backup::{Item, Kept};
+use crate::model::backup::{Item, Kept, Profile};
 use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest, SegmentEntry};
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
@@ -31,7 +31,7 @@ pub struct Keeper {
     /// Hosts at once.
     pub hosts: Semaphore,
     /// Keeps a prune away, from the first item on.
-    pub hold: OnceCell<Hold>,
+    pub hold: Mutex<Option<Hold>>,
 }
 
 type Listed<'a> = BTreeMap<&'a str, Vec<(String, Expected)>>;
@@ -41,21 +41,37 @@ impl Archive for Keeper {
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
         let _turn = self.hosts.acquire().await;
         let batch = batch(wanted);
-        let owner = owner();
-        let hold = || self.store.hold(Purpose::Backup, &owner, &wanted.fence.run);
-        self.hold.get_or_try_init(hold).await.map_err(Fault::from)?;
+        self.take_hold(wanted).await?;
         if self.store.ids().await.map_err(Fault::from)?.contains(&batch.id) {
             let manifest = self.store.manifest(&batch.id).await.map_err(Fault::from)?;
             return Ok(kept(&manifest, 0));
         }
         match &wanted.item.keys {
             Some(keys) => self.bring_keys(wanted, &batch, keys).await,
-            None => self.bring(wanted, &batch, tell).await,
+            None => match self.bring(wanted, &batch, tell).await {
+                // The application may just have finished another one.
+                Err(_) if wanted.item.profile == Profile::Statesync => self.bring(wanted, &batch, tell).await,
+                ended => ended,
+            },
+        }
+    }
+
+    async fn end(&self) {
+        if let Some(hold) = self.hold.lock().await.take() {
+            hold.release().await;
         }
     }
 }
 
 impl Keeper {
+    async fn take_hold(&self, wanted: &Wanted) -> Result<(), Fault> {
+        let mut hold = self.hold.lock().await;
+        if hold.is_none() {
+            *hold = Some(self.store.hold(Purpose::Backup, &owner(), &wanted.fence.run).await.map_err(Fault::from)?);
+        }
+        Ok(())
+    }
+
     async fn bring(
         &self,
         wanted: &Wanted,
@@ -78,7 +94,11 @@ impl Keeper {
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
-        let manifest = self.manifest(wanted, &source, batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
+        if wanted.item.profile == Profile::Statesync && self.choose(wanted, &source).await?.files != chosen.files {
+            return Err(Fault::answer("the application's snapshots changed while they were copied"));
+        }
+        let manifest =
+            self.manifest(wanted, Some(&source), batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
         self.commit(&manifest).await?;
         if wanted.item.profile.is_sealed() {
             // What stays is removed by the host itself, or by the next backup.
@@ -89,7 +109,7 @@ impl Keeper {
 
     /// Finishes a snapshot, as long as no prune may have gone on beside it.
     pub(super) async fn commit(&self, manifest: &Manifest) -> Result<(), Fault> {
-        if let Some(hold) = self.hold.get() {
+        if let Some(hold) = &*self.hold.lock().await {
             hold.check().map_err(Fault::from)?;
         }
         self.store.commit(manifest).await.map_err(Fault::from)
@@ -105,6 +125,9 @@ impl Keeper {
         }
         if profile.is_sealed() {
             chosen.add_never_cloned(&wanted.item, &wanted.target);
+        }
+        if *profile == Profile::Statesync {
+            statesync::keep_newest(&mut chosen, wanted, source).await?;
         }
         if chosen.files.is_empty() && profile.is_sealed() {
             return Err(Fault::answer("there is no clone of its databases, or nothing is in it"));
@@ -264,12 +287,13 @@ impl Keeper {
     pub(super) async fn manifest(
         &self,
         wanted: &Wanted,
-        source: &Source,
+        source: Option<&Source>,
         batch: &Batch,
         (chosen, gathered): (Chosen, Gathered),
         parent: Option<String>,
     ) -> Manifest {
         let sealed = wanted.item.profile.is_sealed();
+        let height = (wanted.item.profile == Profile::Statesync).then(|| statesync::height(&chosen)).flatten();
         let mut files = gathered.files;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Manifest {
@@ -282,7 +306,7 @@ impl Keeper {
             profile: batch.profile.clone(),
             sealed,
             down_ms: if sealed { node::down_ms(&*self.transport, &wanted.target).await } else { None },
-            node: Some(node::state(&*self.transport, source, wanted).await),
+            node: Some(node::state(&*self.transport, source, wanted, height).await),
             roots: wanted.item.roots.clone(),
             files,
             folders: chosen.folders,

@@ -14,7 +14,6 @@ impl Keeper {
     /// Always all of them: what is encrypted twice can't be compared.
     pub(super) async fn bring_keys(&self, wanted: &Wanted, batch: &Batch, keys: &Keys) -> Result<Kept, Fault> {
         let mut attempt = 1;
-        let source = self.transport.source(&batch.host).await?;
         let (chosen, segment) = loop {
             match self.encrypt(wanted, batch, keys).await {
                 Err(_) if attempt < ATTEMPTS => attempt += 1,
@@ -25,7 +24,7 @@ impl Keeper {
         for file in entries(&chosen, &segment) {
             gathered.add(&file, std::slice::from_ref(&segment)).map_err(Fault::from)?;
         }
-        let manifest = self.manifest(wanted, &source, batch, (chosen, gathered), None).await;
+        let manifest = self.manifest(wanted, None, batch, (chosen, gathered), None).await;
         self.commit(&manifest).await?;
         Ok(kept(&manifest, manifest.file_bytes()))
     }

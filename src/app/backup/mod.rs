@@ -4,11 +4,12 @@ mod choose;
 mod keep;
 mod keys;
 mod node;
+mod statesync;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::app::context::Context;
 use crate::app::execute::Finished;
@@ -86,7 +87,7 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
         transport: Arc::clone(&context.transport),
         store,
         hosts: Semaphore::new(backup.parallel),
-        hold: OnceCell::new(),
+        hold: Mutex::new(None),
     })))
 }
 

@@ -27,16 +27,19 @@ pub async fn down_ms(prober: &dyn Prober, target: &Target) -> Option<u64> {
     seen.unit.active_enter_us.checked_sub(seen.unit.active_exit_us).map(|us| us / 1000)
 }
 
-/// The node's state, as the plan and the clone tell it; of databases with what the running node and its host tell.
-pub async fn state(prober: &dyn Prober, source: &Source, wanted: &Wanted) -> NodeState {
+/// The node's state, as the plan and the clone tell it, or at this height; with what the running node and its host tell of it.
+pub async fn state(prober: &dyn Prober, source: Option<&Source>, wanted: &Wanted, at: Option<u64>) -> NodeState {
     let (item, target) = (&wanted.item, &wanted.target);
     let sealed = item.profile.is_sealed();
-    let height = if sealed { height(prober, wanted).await } else { None };
+    let height = if sealed { height(prober, wanted).await } else { at };
     let app_hash = match height {
         Some(height) => app_hash(prober, target, height).await,
         None => None,
     };
-    let binary = if sealed { source.binary(&target.unit, &target.home).await.ok().flatten() } else { None };
+    let binary = match source.filter(|_| sealed) {
+        Some(source) => source.binary(&target.unit, &target.home).await.ok().flatten(),
+        None => None,
+    };
     NodeState {
         chain_id: wanted.target.chain_id.clone(),
         height,

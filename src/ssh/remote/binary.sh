@@ -8,7 +8,7 @@ case $path in
     bin=$2/cosmovisor/current/bin
     name=$(systemctl show "$1" --property=Environment --value 2>/dev/null | tr ' ' '\n' | sed -n 's/^"\{0,1\}DAEMON_NAME=\([^"]*\).*/\1/p')
     # Where a file sets its name, and not the unit, it is the only one there.
-    [ -n "$name" ] || { [ "$(ls "$bin" | wc -l)" = 1 ] && name=$(ls "$bin"); }
+    [ -n "$name" ] || { set -- "$bin"/*; [ "$#" = 1 ] && name=${1##*/}; }
     path=$bin/$name
     ;;
 esac
