@@ -21,6 +21,9 @@ pub struct BackupArgs {
     /// Hosts that stream at once
     #[arg(long, value_name = "NUMBER", default_value = "4")]
     pub parallel: NonZeroUsize,
+    /// The most that comes from all of them together, e.g. 20MiB/s [default: `rate` of the inventory's [backup]]
+    #[arg(long, value_name = "RATE")]
+    pub limit_rate: Option<String>,
     /// Go on without these hosts if they can't be reached
     #[arg(long, value_name = "SELECTOR")]
     pub allow_missing: Option<String>,

@@ -65,6 +65,9 @@ pub struct Backup {
     pub store: String,
     /// Hosts that stream at once.
     pub parallel: usize,
+    /// The most that comes from all of them together, bytes in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
     /// One snapshot each.
     pub items: Vec<Item>,
 }

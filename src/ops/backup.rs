@@ -18,7 +18,7 @@ const ARCHIVE_MS: u64 = 48 * 3_600_000;
 pub fn backup(scene: &Scene<'_>) -> Option<Backup> {
     let asked = scene.request.backup.as_ref()?;
     let items = scene.members.iter().flat_map(|member| items(scene, member)).collect();
-    Some(Backup { store: asked.store.clone(), parallel: asked.parallel, items })
+    Some(Backup { store: asked.store.clone(), parallel: asked.parallel, rate: asked.rate, items })
 }
 
 /// Whether a node has to be stopped for what is kept of it.

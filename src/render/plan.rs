@@ -336,7 +336,8 @@ fn below(plan: &Plan) -> Vec<String> {
         lines.push(format!("Power that remains: {remains} of {total}, quorum {quorum}: {goes_on}."));
     }
     if let Some(backup) = &plan.backup {
-        lines.push(format!("Store: {}", backup.store));
+        let rate = backup.rate.map_or_else(String::new, |rate| format!(", at most {} a second in all", size(rate)));
+        lines.push(format!("Store: {}{rate}", backup.store));
         return lines;
     }
     lines.extend(plan.restore.as_ref().map(|restore| format!("Store: {}", restore.store)));

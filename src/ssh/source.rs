@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::rate::Rate;
 use super::scripts;
 use super::shell::{Script, open_script};
 use super::{Link, LinkError, LinkErrorKind};
@@ -51,12 +52,19 @@ pub struct Found {
 pub struct Source {
     link: Arc<Link>,
     r#become: Become,
+    rate: Option<Arc<Rate>>,
 }
 
 impl Source {
     /// Over a connection for bulk ([`super::Links::bulk`]).
     pub fn new(link: Arc<Link>, r#become: Become) -> Self {
-        Self { link, r#become }
+        Self { link, r#become, rate: None }
+    }
+
+    /// The same, of whose archives no more comes in a second than this lets through.
+    #[must_use]
+    pub fn limited(self, rate: Option<Arc<Rate>>) -> Self {
+        Self { rate, ..self }
     }
 
     /// What is below these folders, without crossing into other file systems; nothing for a folder that isn't there.
@@ -118,7 +126,7 @@ impl Source {
         let mut script = open_script(&self.link, self.r#become, scripts::PACK, &[root, folder]).await?;
         let feeding = feed(&script, names);
         let (pieces, receiver) = mpsc::channel(PIECES);
-        let host = self.link.name().to_owned();
+        let (host, rate) = (self.link.name().to_owned(), self.rate.clone());
         tokio::spawn(async move {
             loop {
                 let next = match timeout(STILL, script.bytes()).await {
@@ -130,6 +138,9 @@ impl Source {
                     Ok(None) => break,
                     Err(error) => (Err(error.message), true),
                 };
+                if let (Some(rate), Ok(bytes)) = (&rate, &piece) {
+                    rate.pass(bytes.len()).await;
+                }
                 if pieces.send(piece).await.is_err() || last {
                     break;
                 }

@@ -17,8 +17,16 @@ fn a_snapshot_of_databases_tells_the_application_s_hash_at_its_height_and_the_no
     let log = write::short(height + 1, 1, &[], None, Timestamp::default()).unwrap();
     fs::write(host.join("home/data/cs.wal/wal"), log).unwrap();
     let store = rig.folder("store");
-    rig.run(&format!("backup sentry-1 --profile config,data --facts-timeout 60s --yes --store {}", store.display()))
-        .ended(0);
+    rig.run(&format!("backup sentry-1 --limit-rate fast --yes --store {}", store.display()))
+        .ended(2)
+        .says("isn't a rate");
+    let limited = "backup sentry-1 --profile config,data --limit-rate 50MB/s --dry-run --facts-timeout 60s --store";
+    rig.run(&format!("{limited} {}", store.display())).ended(0).says("at most 50 MB a second in all");
+    rig.run(&format!(
+        "backup sentry-1 --profile config,data --limit-rate 50MB/s --facts-timeout 60s --yes --store {}",
+        store.display()
+    ))
+    .ended(0);
     let manifests = fs::read_dir(store.join("manifests")).unwrap().map(|entry| entry.unwrap().path());
     let manifests = manifests.filter(|path| path.extension().is_some_and(|end| end == "json"));
     let nodes: Vec<(String, Value)> = manifests

@@ -15,6 +15,7 @@ use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
 use crate::model::backup::{Item, Kept, Profile};
 use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest, SegmentEntry};
+use crate::ssh::rate::Rate;
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
 use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
@@ -28,6 +29,8 @@ pub(super) const ATTEMPTS: usize = 2;
 pub struct Keeper {
     pub transport: Arc<SshTransport>,
     pub store: Store,
+    /// The most that comes from all of them together.
+    pub rate: Option<Arc<Rate>>,
     /// Hosts at once.
     pub hosts: Semaphore,
     /// Keeps a prune away, from the first item on.
@@ -64,6 +67,10 @@ impl Archive for Keeper {
 }
 
 impl Keeper {
+    pub(super) async fn source(&self, batch: &Batch) -> Result<Source, Fault> {
+        Ok(self.transport.source(&batch.host).await?.limited(self.rate.clone()))
+    }
+
     async fn take_hold(&self, wanted: &Wanted) -> Result<(), Fault> {
         let mut hold = self.hold.lock().await;
         if hold.is_none() {
@@ -78,7 +85,7 @@ impl Keeper {
         batch: &Batch,
         tell: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Kept, Fault> {
-        let source = self.transport.source(&batch.host).await?;
+        let source = self.source(batch).await?;
         let chosen = self.choose(wanted, &source).await?;
         let parent = self.parent(batch).await.map_err(Fault::from)?;
         let mut gathered = Gathered::default();
@@ -200,7 +207,7 @@ impl Keeper {
         let mut brought = Vec::new();
         let folder = place(wanted, wanted.item.roots.get(root).map_or("", String::as_str));
         for attempt in 1..=ATTEMPTS {
-            let source = self.transport.source(&batch.host).await?;
+            let source = self.source(batch).await?;
             let names: Vec<String> = part.iter().map(|(name, _)| name.clone()).collect();
             let hashes = source.hash(&folder, &names).await.map_err(Fault::from)?;
             let (mut again, mut reused) = (BTreeMap::new(), Gathered::default());

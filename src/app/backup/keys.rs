@@ -31,7 +31,7 @@ impl Keeper {
 
     /// Hashed on the host, streamed, hashed as received, and encrypted.
     async fn encrypt(&self, wanted: &Wanted, batch: &Batch, keys: &Keys) -> Result<(Chosen, SegmentEntry), Fault> {
-        let source = self.transport.source(&batch.host).await?;
+        let source = self.source(batch).await?;
         let chosen = choose(wanted, keys, &source).await?;
         let mut by_root: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (root, name) in chosen.files.keys() {

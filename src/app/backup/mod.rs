@@ -21,9 +21,11 @@ use crate::cli::BackupArgs;
 use crate::engine::Archive;
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
+use crate::model::inventory::rate;
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
 use crate::ops::{BackupOf, Request};
+use crate::ssh::rate::Rate;
 use crate::store::Store;
 use keep::Keeper;
 
@@ -42,6 +44,12 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
         profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
         named: selector.as_deref().is_some_and(names_hosts),
         parallel: args.parallel.get(),
+        rate: match &args.limit_rate {
+            Some(text) => {
+                Some(rate(text).map_err(|(what, hint)| Error::usage(format!("--limit-rate: {what}")).hint(hint))?)
+            }
+            None => context.inventory.backup.rate,
+        },
         recipients: context.inventory.backup.recipients.clone(),
     };
     if asked.profiles.contains(&Profile::Keys) && asked.recipients.is_empty() {
@@ -86,6 +94,7 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
     Ok(Some(Arc::new(Keeper {
         transport: Arc::clone(&context.transport),
         store,
+        rate: backup.rate.map(|rate| Arc::new(Rate::new(rate))),
         hosts: Semaphore::new(backup.parallel),
         hold: Mutex::new(None),
     })))

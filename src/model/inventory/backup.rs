@@ -17,6 +17,8 @@ pub struct Backup {
     pub store: Option<PathBuf>,
     /// Which of them stay.
     pub keep: Keep,
+    /// The most that comes from all hosts together, bytes in a second.
+    pub rate: Option<u64>,
     /// Who can read keys that are kept: age's recipients, two or more, or none where no keys are kept.
     pub recipients: Vec<String>,
 }
@@ -59,6 +61,7 @@ pub(super) fn place(store: &str, folder: &Path) -> PathBuf {
 /// Reads the section; a relative store lies beside the inventory, in `folder`.
 pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
     let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
+    let rate = problems.read(raw.rate.as_ref(), values::rate);
     let recipients = recipients(raw.recipients.as_ref(), problems);
     let mut number = |given: &Option<toml::Spanned<i64>>| {
         let given = given.as_ref()?;
@@ -68,7 +71,7 @@ pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) ->
     let [last, hourly, daily, weekly, monthly] =
         [&raw.last, &raw.hourly, &raw.daily, &raw.weekly, &raw.monthly].map(|given| number(given).unwrap_or(0));
     let within = problems.read(raw.within.as_ref(), values::days);
-    Backup { store, keep: Keep { last, hourly, daily, weekly, monthly, within }, recipients }
+    Backup { store, keep: Keep { last, hourly, daily, weekly, monthly, within }, rate, recipients }
 }
 
 /// Two at least: who can read what is encrypted for one alone loses it with that one's key.
@@ -125,6 +128,8 @@ mod tests {
             ("[backup.keep]\nwithin = \"soon\"", "isn't a time span"),
             ("[backup.keep]\nwithin = \"-2d\"", "is no time at all"),
             ("[backup]\nstore = \"\"", "a text is wanted here"),
+            ("[backup]\nrate = \"0MB/s\"", "nothing ever comes"),
+            ("[backup]\nrate = \"20\"", "isn't a rate"),
             ("[backup]\nrecipients = []", "two recipients at least"),
             (&format!("[backup]\nrecipients = [\"{FIRST}\"]"), "two recipients at least"),
             (&format!("[backup]\nrecipients = [\"{FIRST}\", \"{FIRST}\"]"), "is there twice"),
@@ -133,6 +138,13 @@ mod tests {
         ] {
             let error = read(section).unwrap_err();
             assert!(error.contains(what) && error.contains("inventory.toml:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_in_bytes() {
+        for (text, bytes) in [("20MiB/s", 20 << 20), ("500kB/s", 500_000), ("1 GB/s", 1_000_000_000)] {
+            assert_eq!(read(&format!("[backup]\nrate = \"{text}\"")).unwrap().rate, Some(bytes));
         }
     }
 

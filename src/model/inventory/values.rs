@@ -207,6 +207,22 @@ pub(super) fn days(text: &str) -> Result<Duration> {
     }
 }
 
+/// Bytes in a second as they are written: `20MiB/s`, `500kB/s`. What is wrong with it, and what to write.
+pub fn rate(text: &str) -> Result<u64> {
+    let example = "e.g. \"20MiB/s\" or \"500kB/s\"";
+    let units =
+        [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)];
+    let amount = text.strip_suffix("/s").and_then(|text| {
+        let (number, unit) = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
+        number.trim().parse::<u64>().ok()?.checked_mul(unit)
+    });
+    match amount {
+        Some(0) => complaint(format!("at {text} nothing ever comes"), example),
+        Some(rate) => Ok(rate),
+        None => complaint(format!("\"{}\" isn't a rate", text.escape_debug()), example),
+    }
+}
+
 /// How many of something are kept.
 pub(super) fn amount(number: i64) -> Result<u32> {
     u32::try_from(number).or_else(|_| complaint(format!("{number} can't be a number of snapshots"), "0 or more"))
