@@ -94,6 +94,9 @@ pub async fn run(
         supply: begin.supply,
     };
     let ended = run.execute().await;
+    if let Some(archive) = &run.archive {
+        archive.end().await;
+    }
     let (kind, summary, next) = words(plan, &run_id, &ended, &log.state());
     let exit = kind.map_or(0, Kind::exit_code);
     log.emit(context.now_ms(), What::RunEnded { exit, summary, next });

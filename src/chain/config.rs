@@ -24,6 +24,7 @@ pub fn node_config(home: &str, config_toml: &str, app_toml: Option<&str>) -> Res
         db_backend: config.text("db_backend", "goleveldb")?,
         wal_file: path("consensus.wal_file", "data/cs.wal/wal")?,
         key_file: path("priv_validator_key_file", "config/priv_validator_key.json")?,
+        node_key_file: path("node_key_file", "config/node_key.json")?,
         state_file: path("priv_validator_state_file", "data/priv_validator_state.json")?,
         genesis_file: path("genesis_file", "config/genesis.json")?,
         remote_signer: config.text("priv_validator_laddr", "")?,

@@ -76,6 +76,15 @@ pub fn commit(body: &[u8]) -> Result<Commit, String> {
     })
 }
 
+/// The application's hash after `height`, upper-case hex, by the `/commit` of the next block.
+pub fn app_hash_after(height: u64, chain_id: &str, next: &[u8]) -> Result<String, String> {
+    let header = result::<CommitBody>(next)?.signed_header.header.ok_or("a commit without a header")?;
+    if (header.chain_id.as_str(), header.height.0) != (chain_id, height + 1) {
+        return Err(format!("the header is of height {} of {}", header.height.0, header.chain_id));
+    }
+    Ok(header.app_hash.to_uppercase())
+}
+
 /// One page of `/validators`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidatorPage {

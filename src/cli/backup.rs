@@ -12,7 +12,7 @@ use super::{ConfirmArgs, StoreArgs, duration};
 pub struct BackupArgs {
     /// Which hosts [default: the validators, sentries and full nodes of the one chain]
     pub selector: Option<String>,
-    /// What to keep: config, cosmovisor, data [default: config and cosmovisor, of sentries and full nodes data too]
+    /// What to keep: config, cosmovisor, data, statesync, keys [default: config and cosmovisor, of sentries and full nodes data too]
     #[arg(short, long, value_name = "PROFILES", value_delimiter = ',')]
     pub profile: Vec<String>,
     /// Where to; it is made if it isn't there.
@@ -21,6 +21,9 @@ pub struct BackupArgs {
     /// Hosts that stream at once
     #[arg(long, value_name = "NUMBER", default_value = "4")]
     pub parallel: NonZeroUsize,
+    /// The most that comes from all of them together, e.g. 20MiB/s [default: `rate` of the inventory's [backup]]
+    #[arg(long, value_name = "RATE")]
+    pub limit_rate: Option<String>,
     /// Go on without these hosts if they can't be reached
     #[arg(long, value_name = "SELECTOR")]
     pub allow_missing: Option<String>,

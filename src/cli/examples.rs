@@ -37,7 +37,10 @@ A node whose data is kept stands still only while its tables are linked into a
 clone: seconds, whatever their size; the host starts it again by itself even if
 fleet dies. One node after the other, each when the one before makes blocks
 again, and none whose stop would take the power under the quorum. A validator's
-data is kept only if it is named. Keys and signer states are never kept.
+data is kept only if it is named. Signer states are never kept. The newest snapshot that a node's
+application has taken by itself is --profile statesync. Keys and keyrings
+are kept only by --profile keys: as one object that age has encrypted in memory
+for the recipients of the inventory's [backup].
 
 The store needs no fleet: sha256sum -c manifests/ID.sha256 checks it, zstd -dc
 segments/…/….tar.zst | tar x unpacks it. Exit code: 0, or 4 when something wasn't
@@ -46,7 +49,8 @@ kept.
 Examples:
   fleet backup --store /srv/fleet
   fleet backup sentry-1 --profile data --store /srv/fleet
-  fleet backup --profile config --store /srv/fleet --yes";
+  fleet backup --profile config --store /srv/fleet --yes
+  fleet backup val-1 --profile keys --store /srv/fleet";
 
 /// `fleet wal show`
 pub const WAL_SHOW: &str = "\

@@ -55,6 +55,9 @@ pub struct Progress {
 pub trait Archive: Send + Sync {
     /// Keeps one item; `tell` hears how far it has come.
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault>;
+
+    /// Gives back what it holds: nothing more is kept.
+    async fn end(&self) {}
 }
 
 /// The sending end.

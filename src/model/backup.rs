@@ -16,11 +16,15 @@ pub enum Profile {
     Data,
     /// cosmovisor's binaries.
     Cosmovisor,
+    /// The newest snapshot that the node's application has taken by itself; nobody gets it without asking for it.
+    Statesync,
+    /// A node's keys and keyrings, encrypted. Nobody gets it without asking for it.
+    Keys,
 }
 
 impl Profile {
     /// Every profile, in the order in which they are kept.
-    pub const ALL: [Self; 3] = [Self::Config, Self::Cosmovisor, Self::Data];
+    pub const ALL: [Self; 5] = [Self::Config, Self::Cosmovisor, Self::Data, Self::Statesync, Self::Keys];
 
     /// As it is written.
     pub const fn name(self) -> &'static str {
@@ -28,6 +32,8 @@ impl Profile {
             Self::Config => "config",
             Self::Data => "data",
             Self::Cosmovisor => "cosmovisor",
+            Self::Statesync => "statesync",
+            Self::Keys => "keys",
         }
     }
 
@@ -59,6 +65,9 @@ pub struct Backup {
     pub store: String,
     /// Hosts that stream at once.
     pub parallel: usize,
+    /// The most that comes from all of them together, bytes in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
     /// One snapshot each.
     pub items: Vec<Item>,
 }
@@ -78,7 +87,22 @@ pub struct Item {
     pub genesis: Option<String>,
     /// The node's version, where its program tells it.
     pub version: Option<String>,
+    /// Of keys: which, and who can read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Keys>,
 }
+
+/// The keys of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    /// Names in the folder of each root, as patterns of `find -path`.
+    pub names: BTreeMap<String, Vec<String>>,
+    /// age's recipients: they are encrypted for each of these.
+    pub recipients: Vec<String>,
+}
+
+/// What a keyring's folder is called below a node's home.
+pub const KEYRINGS: &str = "keyring-*";
 
 /// A snapshot that was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,21 +123,27 @@ pub struct Kept {
 
 /// Why a file isn't part of a snapshot, if it isn't. `name` is its path below the root.
 ///
-/// Whatever may hold a private key stays out: `priv_validator_key.json`, `node_key.json`, keyrings, TLS keys. A peer's
+/// But for the profile of keys, whatever may hold a private key stays out: `priv_validator_key.json`, `node_key.json`, keyrings, TLS keys. A peer's
 /// address book is of no use elsewhere.
 pub fn left_out(profile: Profile, name: &str) -> Option<&'static str> {
     let last = name.rsplit('/').next().unwrap_or(name);
     let lower = last.to_ascii_lowercase();
     let ends = |suffix: &str| lower.ends_with(suffix);
+    if lower == "priv_validator_state.json" {
+        return Some("the signer's state is never restored");
+    }
+    if profile == Profile::Keys {
+        return None;
+    }
     if name.split('/').any(|part| part.starts_with("keyring-") || part == "keyring") {
         return Some("a keyring");
     }
     match profile {
         _ if ends("_key.json") || ends(".key") || ends(".pem") || ends(".p12") => Some("may hold a private key"),
-        _ if lower == "priv_validator_state.json" => Some("the signer's state is never restored"),
         Profile::Config if lower == "addrbook.json" => Some("peers' addresses are found anew"),
+        Profile::Statesync if last == "LOCK" => Some("a lock"),
         Profile::Config if ends(".swp") || ends("~") => Some("an editor's copy"),
-        Profile::Config | Profile::Data | Profile::Cosmovisor => None,
+        _ => None,
     }
 }
 
@@ -127,8 +157,17 @@ mod tests {
             assert!(left_out(Profile::Config, name).is_some(), "{name}");
         }
         assert!(left_out(Profile::Data, "priv_validator_state.json").is_some());
+        assert!(left_out(Profile::Keys, "keyring-test/priv_validator_state.json").is_some());
         assert_eq!(left_out(Profile::Config, "config.toml"), None);
+        assert_eq!(left_out(Profile::Keys, "node_key.json"), None);
         assert_eq!(left_out(Profile::Data, "application.db/000001.log"), None);
+    }
+
+    #[test]
+    fn keys_are_kept_of_nobody_who_was_not_asked_for() {
+        for role in Role::ALL {
+            assert!(!Profile::of_role(role).contains(&Profile::Keys), "{role}");
+        }
     }
 
     #[test]

@@ -205,6 +205,9 @@ pub struct NodeConfig {
     pub wal_file: String,
     /// The consensus key.
     pub key_file: String,
+    /// The key by which its peers know it.
+    #[serde(default)]
+    pub node_key_file: String,
     /// The signer's state.
     pub state_file: String,
     /// The genesis.

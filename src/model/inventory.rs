@@ -23,6 +23,7 @@ mod values;
 pub use backup::{Backup, Keep, days};
 pub use parse::parse;
 pub use schedules::{Rule, Schedule};
+pub use values::rate;
 
 /// What a host is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -80,9 +80,10 @@ pub struct Manifest {
 pub struct NodeState {
     /// The chain.
     pub chain_id: String,
-    /// Its last height.
+    /// Its last height; of a snapshot that its application took, the height of that.
     pub height: Option<u64>,
-    /// The app hash at that height, hex.
+    /// The application's hash after that height, upper-case hex: the next block's header has it. Known where that block, or the
+    /// application itself at that height, could be asked for when the manifest was written.
     pub app_hash: Option<String>,
     /// SHA-256 of the genesis file, hex.
     pub genesis: Option<String>,
@@ -90,7 +91,7 @@ pub struct NodeState {
     pub backend: String,
     /// The node's version.
     pub version: Option<String>,
-    /// SHA-256 of the node's program, hex.
+    /// SHA-256 of the unit's program, hex; below cosmovisor of the binary that it runs.
     pub binary_sha256: Option<String>,
 }
 
@@ -108,7 +109,7 @@ pub struct FileEntry {
     pub mtime_ns: i64,
     /// Its inode on the host.
     pub inode: u64,
-    /// SHA-256 of its bytes, hex.
+    /// SHA-256 of its bytes, hex; of what is encrypted that of its segment, for a key's own would tell of the key.
     pub sha256: String,
     /// Where its bytes are, as indexes of [`Manifest::segments`]: none for an empty file, one as a rule, and for a
     /// file that is larger than a segment those of its pieces, in order.
@@ -169,6 +170,16 @@ pub struct SegmentEntry {
     pub bytes: u64,
     /// Bytes of the files in it, uncompressed and without the archive's own.
     pub content_bytes: u64,
+    /// Who can read it: age's recipients. For none it isn't encrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
+}
+
+impl SegmentEntry {
+    /// Whether it is encrypted: what is in it can't be looked at here.
+    pub fn is_encrypted(&self) -> bool {
+        !self.recipients.is_empty()
+    }
 }
 
 impl Manifest {

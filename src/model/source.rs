@@ -11,6 +11,9 @@ const MOST_SHOWN: usize = 10;
 /// Longer lines are cut around the place that is meant.
 const WIDEST: usize = 160;
 
+/// What age's secret keys begin with.
+pub const SECRET_KEY: &str = "AGE-SECRET-KEY-";
+
 /// One thing that is wrong at one place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
@@ -54,7 +57,7 @@ fn show(path: &Path, text: &str, problem: &Problem) -> String {
     let number = text[..start].matches('\n').count() + 1;
     let column = text[line_start..start].chars().count();
     let length = text[start..end.min(line_end)].chars().count().max(1);
-    let line: Vec<char> = text[line_start..line_end].trim_end().chars().map(plain).collect();
+    let line: Vec<char> = concealed(text[line_start..line_end].trim_end()).chars().map(plain).collect();
     let cut = if line.len() > WIDEST { column.saturating_sub(WIDEST / 2).min(line.len()) } else { 0 };
     let excerpt: String = line[cut..].iter().take(WIDEST).collect();
     let caret = format!("{}{}", " ".repeat(column - cut), "^".repeat(length.min(WIDEST)));
@@ -73,6 +76,14 @@ fn show(path: &Path, text: &str, problem: &Problem) -> String {
 /// The last boundary of a character at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// The line without the secret of a key that was written where it doesn't belong.
+fn concealed(line: &str) -> String {
+    let upper = line.to_ascii_uppercase();
+    let Some(at) = upper.find(SECRET_KEY).map(|at| at + SECRET_KEY.len()) else { return line.to_owned() };
+    let hidden = line[at..].chars().map(|c| if c.is_ascii_alphanumeric() { '*' } else { c });
+    line[..at].chars().chain(hidden).collect()
 }
 
 /// Tabs and control characters would move the caret.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::backup::{Backup, Item, Profile};
+use crate::model::backup::{Backup, Item, KEYRINGS, Keys, Profile};
+use crate::model::facts::NodeConfig;
 use crate::model::inventory::Role;
 use crate::model::plan::{Action, Check, Needs, Shape, Stage, Step, Task};
 use crate::ops::halt::task;
@@ -17,7 +18,7 @@ const ARCHIVE_MS: u64 = 48 * 3_600_000;
 pub fn backup(scene: &Scene<'_>) -> Option<Backup> {
     let asked = scene.request.backup.as_ref()?;
     let items = scene.members.iter().flat_map(|member| items(scene, member)).collect();
-    Some(Backup { store: asked.store.clone(), parallel: asked.parallel, items })
+    Some(Backup { store: asked.store.clone(), parallel: asked.parallel, rate: asked.rate, items })
 }
 
 /// Whether a node has to be stopped for what is kept of it.
@@ -37,6 +38,7 @@ fn profiles(scene: &Scene<'_>, role: Role) -> Vec<Profile> {
 
 fn items(scene: &Scene<'_>, member: &Member<'_>) -> Vec<Item> {
     let config = member.config();
+    let recipients = scene.request.backup.as_ref().map(|asked| asked.recipients.clone()).unwrap_or_default();
     let item = |profile: Profile| Item {
         service: member.service.id.clone(),
         profile,
@@ -44,6 +46,7 @@ fn items(scene: &Scene<'_>, member: &Member<'_>) -> Vec<Item> {
         backend: config.map(|config| config.db_backend.clone()).unwrap_or_default(),
         genesis: member.facts.and_then(|facts| facts.genesis_sha256.clone()),
         version: member.facts.and_then(|facts| facts.version.clone()),
+        keys: (profile == Profile::Keys).then(|| Keys { names: key_places(member).1, recipients: recipients.clone() }),
     };
     let cosmovisor = member.facts.is_some_and(|facts| facts.cosmovisor);
     let has = |profile: &Profile| *profile != Profile::Cosmovisor || cosmovisor;
@@ -56,8 +59,37 @@ fn roots(profile: Profile, member: &Member<'_>) -> BTreeMap<String, String> {
         Profile::Config => ("config", below("config")),
         Profile::Data => ("data", member.target.db_dir.clone()),
         Profile::Cosmovisor => ("cosmovisor", below("cosmovisor")),
+        Profile::Statesync => ("snapshots", below("data/snapshots")),
+        Profile::Keys => return key_places(member).0,
     };
     BTreeMap::from([(name.to_owned(), path)])
+}
+
+/// The folders that a node's keys are in, and what they are called there.
+fn key_places(member: &Member<'_>) -> (BTreeMap<String, String>, BTreeMap<String, Vec<String>>) {
+    let home = &member.target.home;
+    let config = format!("{home}/config");
+    let of = |file: &dyn Fn(&NodeConfig) -> &String, name: &str| {
+        member.config().map(file).filter(|file| !file.is_empty()).cloned().unwrap_or_else(|| format!("{config}/{name}"))
+    };
+    let mut roots = BTreeMap::from([("home".to_owned(), home.clone())]);
+    let mut names = BTreeMap::from([("home".to_owned(), vec![KEYRINGS.to_owned()])]);
+    for (alone, file) in [
+        ("validator-key", of(&|config| &config.key_file, "priv_validator_key.json")),
+        ("node-key", of(&|config| &config.node_key_file, "node_key.json")),
+    ] {
+        let (folder, name) = file.rsplit_once('/').unwrap_or(("", &file));
+        let root = if folder == config { "config" } else { alone };
+        roots.insert(root.to_owned(), folder.to_owned());
+        names.entry(root.to_owned()).or_default().push(pattern(name));
+    }
+    (roots, names)
+}
+
+/// A name as a pattern of `find` that nothing else matches.
+fn pattern(name: &str) -> String {
+    let special = |c: char| if "*?[\\".contains(c) { vec!['\\', c] } else { vec![c] };
+    name.chars().flat_map(special).collect()
 }
 
 /// Nodes without power first, then the least power: what goes wrong shows where it matters least.

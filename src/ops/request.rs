@@ -75,6 +75,10 @@ pub struct BackupOf {
     pub named: bool,
     /// Hosts that stream at once.
     pub parallel: usize,
+    /// The most that comes from all of them together, bytes in a second.
+    pub rate: Option<u64>,
+    /// Who can read keys that are kept.
+    pub recipients: Vec<String>,
 }
 
 /// Logs that are to be cleared.

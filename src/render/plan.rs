@@ -175,7 +175,11 @@ fn store_rows(plan: &Plan) -> Vec<Row> {
         let names: Vec<String> =
             items.iter().filter(|item| item.profile == profile).map(|item| item.service.to_string()).collect();
         let who = fold(names.iter().map(String::as_str));
-        (!names.is_empty()).then(|| Row { name: "store".into(), who, text: profile.name().into() })
+        let text = match items.iter().find_map(|item| item.keys.as_ref()).filter(|_| profile == Profile::Keys) {
+            Some(keys) => format!("keys, encrypted by age for {}", keys.recipients.join(", ")),
+            None => profile.name().into(),
+        };
+        (!names.is_empty()).then(|| Row { name: "store".into(), who, text })
     };
     Profile::ALL.into_iter().filter_map(of).collect()
 }
@@ -332,7 +336,8 @@ fn below(plan: &Plan) -> Vec<String> {
         lines.push(format!("Power that remains: {remains} of {total}, quorum {quorum}: {goes_on}."));
     }
     if let Some(backup) = &plan.backup {
-        lines.push(format!("Store: {}", backup.store));
+        let rate = backup.rate.map_or_else(String::new, |rate| format!(", at most {} a second in all", size(rate)));
+        lines.push(format!("Store: {}{rate}", backup.store));
         return lines;
     }
     lines.extend(plan.restore.as_ref().map(|restore| format!("Store: {}", restore.store)));

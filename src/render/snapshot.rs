@@ -74,6 +74,9 @@ pub fn one(manifest: &Manifest, proven: Option<i64>, files: bool, width: usize) 
     manifest.roots.iter().for_each(|(name, path)| say("folder", format!("{name} is {path}")));
     say("files", format!("{}, {}", counted(manifest.files.len(), "file"), size(summary.files.bytes)));
     say("stored", format!("{} in {}", size(summary.stored_bytes()), counted(manifest.segments.len(), "segment")));
+    for segment in manifest.segments.iter().filter(|segment| segment.is_encrypted()) {
+        say("readers", format!("encrypted by age for {}", segment.recipients.join(", ")));
+    }
     say("proven", proven.map_or_else(|| "never read back as a whole".to_owned(), time));
     let left_out = if files { manifest.left_out.len() } else { LISTED };
     manifest.left_out.iter().take(left_out).for_each(|one| say("left out", format!("{}: {}", one.path, one.reason)));

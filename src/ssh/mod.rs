@@ -17,6 +17,7 @@ mod keys;
 pub mod known_hosts;
 mod link;
 mod links;
+pub mod rate;
 pub mod record;
 pub mod resident;
 mod scripts;

@@ -31,8 +31,12 @@ pub const PROBE_HTTP: &str = script!("probe_http.sh");
 pub const ACT: &str = script!("wal.sh", "seal.sh", "restore.sh", "act.sh");
 /// Lists what is in folders.
 pub const LIST: &str = script!("list.sh");
+/// Lists files by their names.
+pub const LIST_NAMED: &str = script!("list_named.sh");
 /// Hashes files.
 pub const HASH: &str = script!("hash.sh");
+/// Hashes a unit's program.
+pub const BINARY: &str = script!("binary.sh");
 /// Streams files as a tar archive.
 pub const PACK: &str = script!("pack.sh");
 /// Takes a snapshot in.

@@ -9,10 +9,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::rate::Rate;
 use super::scripts;
 use super::shell::{Script, open_script};
 use super::{Link, LinkError, LinkErrorKind};
 use crate::model::inventory::Become;
+use crate::model::snapshot::is_sha256;
 
 mod receive;
 
@@ -50,17 +52,35 @@ pub struct Found {
 pub struct Source {
     link: Arc<Link>,
     r#become: Become,
+    rate: Option<Arc<Rate>>,
 }
 
 impl Source {
     /// Over a connection for bulk ([`super::Links::bulk`]).
     pub fn new(link: Arc<Link>, r#become: Become) -> Self {
-        Self { link, r#become }
+        Self { link, r#become, rate: None }
+    }
+
+    /// The same, of whose archives no more comes in a second than this lets through.
+    #[must_use]
+    pub fn limited(self, rate: Option<Arc<Rate>>) -> Self {
+        Self { rate, ..self }
     }
 
     /// What is below these folders, without crossing into other file systems; nothing for a folder that isn't there.
     pub async fn list(&self, folders: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
-        let mut script = open_script(&self.link, self.r#become, scripts::LIST, folders).await?;
+        self.lists(scripts::LIST, folders).await
+    }
+
+    /// What of these folders has a name like these, by a pattern of `find -path`, and what is below it: a list for each pair of
+    /// a folder and a pattern.
+    pub async fn list_named(&self, folders: &[(&str, &str)]) -> Result<Vec<Vec<Found>>, LinkError> {
+        let words: Vec<&str> = folders.iter().flat_map(|(folder, pattern)| [*folder, *pattern]).collect();
+        self.lists(scripts::LIST_NAMED, &words).await
+    }
+
+    async fn lists(&self, script: &str, words: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
+        let mut script = open_script(&self.link, self.r#become, script, words).await?;
         let mut text = Vec::new();
         while let Some(bytes) = self.next(&mut script, STILL).await? {
             text.extend_from_slice(&bytes);
@@ -92,13 +112,21 @@ impl Source {
         }
     }
 
+    /// The SHA-256 of the program of a unit whose node has this home, lower-case hex, where that can be told.
+    pub async fn binary(&self, unit: &str, home: &str) -> Result<Option<String>, LinkError> {
+        let args = [unit, home];
+        let said = super::shell::run_script(&self.link, self.r#become, scripts::BINARY, &args, HASHING).await?;
+        let hash = String::from_utf8_lossy(&said.stdout).trim().get(..64).map(str::to_owned);
+        Ok(hash.filter(|hash| is_sha256(hash)))
+    }
+
     /// A tar archive of files below `folder`, which is called `root` in it. What it is read from blocks: for a thread of
     /// its own.
     pub async fn pack(&self, root: &str, folder: &str, names: &[String]) -> Result<Packed, LinkError> {
         let mut script = open_script(&self.link, self.r#become, scripts::PACK, &[root, folder]).await?;
         let feeding = feed(&script, names);
         let (pieces, receiver) = mpsc::channel(PIECES);
-        let host = self.link.name().to_owned();
+        let (host, rate) = (self.link.name().to_owned(), self.rate.clone());
         tokio::spawn(async move {
             loop {
                 let next = match timeout(STILL, script.bytes()).await {
@@ -110,6 +138,9 @@ impl Source {
                     Ok(None) => break,
                     Err(error) => (Err(error.message), true),
                 };
+                if let (Some(rate), Ok(bytes)) = (&rate, &piece) {
+                    rate.pass(bytes.len()).await;
+                }
                 if pieces.send(piece).await.is_err() || last {
                     break;
                 }

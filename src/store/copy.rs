@@ -50,7 +50,7 @@ impl Store {
     }
 
     async fn copy_segment(&self, to: &Self, segment: &SegmentEntry) -> Result<()> {
-        let name = layout::segment(&segment.sha256);
+        let name = layout::segment(segment);
         let mut file = self.objects.open(&name).await.map_err(|error| self.failed(&name, &error))?;
         let failed = |error: &io::Error| to.failed(&name, error);
         let staged = to.objects.stage().map_err(|error| failed(&error))?;

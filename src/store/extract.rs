@@ -47,7 +47,10 @@ impl Store {
         mut files: BTreeMap<&str, &FileEntry>,
         sink: &mut dyn FnMut(&FileEntry, &mut dyn Read) -> Result<()>,
     ) -> Result<()> {
-        let name = layout::segment(&segment.sha256);
+        let name = layout::segment(segment);
+        if segment.is_encrypted() {
+            return Err(self.inside(&name, Error::failed("it is encrypted; age -d -i KEY reads it")));
+        }
         let mut entries = entries(self.checked(segment)?).map_err(|error| self.failed(&name, &error))?;
         while let Some(entry) = entries.next().map_err(|error| self.inside(&name, error))? {
             if let Some(file) = files.remove(entry.path.as_str()) {
@@ -77,7 +80,7 @@ impl Store {
 
     /// The segment's file, once its SHA-256 has proven to be its name.
     pub(super) fn checked(&self, segment: &SegmentEntry) -> Result<File> {
-        let name = layout::segment(&segment.sha256);
+        let name = layout::segment(segment);
         let failed = |error: &io::Error| match error.kind() {
             io::ErrorKind::NotFound => self.inside(&name, Error::failed("it is missing")),
             _ => self.failed(&name, error),

@@ -223,7 +223,7 @@ impl Intake<'_> {
     fn close(&mut self) -> Result<Option<SegmentEntry>> {
         let Some(writer) = self.writer.take() else { return Ok(None) };
         let (file, entry) = writer.finish().map_err(|error| self.store.failed("a new segment", &error))?;
-        let name = layout::segment(&entry.sha256);
+        let name = layout::segment(&entry);
         // One of that name that is there may be damaged; this one isn't.
         let put = self.store.runtime.block_on(self.store.objects.put(&name, file, Put::Replace));
         put.map_err(|error| self.store.failed(&name, &error))?;

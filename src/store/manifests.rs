@@ -41,7 +41,7 @@ impl Store {
         let missing = segments.iter().any(|segment| !sizes.contains_key(&segment.sha256));
         let aside = if missing { self.segments_aside().await? } else { BTreeMap::new() };
         for segment in segments {
-            let name = layout::segment(&segment.sha256);
+            let name = layout::segment(segment);
             let mut size = sizes.get(&segment.sha256).copied();
             if let (None, Some(from)) = (size, aside.get(&segment.sha256)) {
                 self.move_to(from, &name).await?;
@@ -65,7 +65,7 @@ impl Store {
         let bad = manifest.segments.iter().find(|segment| sizes.get(&segment.sha256) != Some(&segment.bytes));
         let Some(segment) = bad else { return Ok(()) };
         let what = if sizes.contains_key(&segment.sha256) { "has another size" } else { "is missing" };
-        let name = layout::segment(&segment.sha256);
+        let name = layout::segment(segment);
         Err(Error::failed(format!("{}: the segment {name} of {} {what}", self.place(), manifest.id))
             .hint("bring it back from a copy of the store, or choose another snapshot: fleet snapshot verify"))
     }
@@ -154,9 +154,10 @@ fn digest(bytes: &[u8]) -> Result<String> {
 /// For `sha256sum -c` in the store's root.
 pub(super) fn checksums(manifest: &Manifest, json: &[u8]) -> Result<String> {
     let mut lines = String::new();
-    let names: BTreeSet<&str> = manifest.segments.iter().map(|segment| segment.sha256.as_str()).collect();
-    for sha256 in names {
-        let _ = writeln!(lines, "{sha256}  {}", layout::segment(sha256));
+    let segments: BTreeMap<&str, &SegmentEntry> =
+        manifest.segments.iter().map(|segment| (segment.sha256.as_str(), segment)).collect();
+    for (sha256, segment) in segments {
+        let _ = writeln!(lines, "{sha256}  {}", layout::segment(segment));
     }
     let _ = writeln!(lines, "{}  {}", digest(json)?, layout::manifest(&manifest.id));
     Ok(lines)

@@ -3,6 +3,7 @@
 //! ```text
 //! fleet-store.json            format and id; what has no such file is no store
 //! segments/ab/abcd….tar.zst   plain tar, zstd: `zstd -dc SEGMENT | tar x` needs no fleet
+//! segments/ab/abcd….tar.age   keys, encrypted: `age -d -i KEY SEGMENT | tar x`
 //! manifests/ID.json           written last of all: where it is, the snapshot is whole
 //! manifests/ID.sha256         for `sha256sum -c manifests/ID.sha256` in the store's root
 //! verified/ID.json            when the snapshot was read back
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 mod archive;
 mod bucket;
 mod copy;
+mod encrypt;
 mod extract;
 mod folder;
 mod hold;
@@ -40,6 +42,7 @@ mod verify;
 
 pub use bucket::Bucket;
 pub use copy::Copied;
+pub use encrypt::LARGEST_ENCRYPTED;
 pub use folder::Folder;
 pub use hold::{Hold, Purpose};
 pub use intake::{Batch, Cut, Expected, Taken};
@@ -51,7 +54,7 @@ pub use verify::{Checked, Flaw};
 
 use crate::engine::{Clock, SystemClock};
 use crate::error::{Error, Result};
-use crate::model::snapshot::{FORMAT, is_bucket, of_our_format};
+use crate::model::snapshot::{FORMAT, SegmentEntry, is_bucket, of_our_format};
 
 /// A manifest of half a million files has about 100 MB; no more than this is read of any.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
@@ -134,6 +137,11 @@ impl Store {
 
     async fn is_empty(&self) -> Result<bool> {
         self.objects.is_empty().await.map_err(|error| self.failed("", &error))
+    }
+
+    /// Where a segment is, for people.
+    pub fn place_of(&self, segment: &SegmentEntry) -> String {
+        format!("{}/{}", self.place(), layout::segment(segment))
     }
 
     /// Where it is, for people.

@@ -102,7 +102,7 @@ impl SegmentWriter {
     pub fn finish(self) -> io::Result<(NamedTempFile, SegmentEntry)> {
         let hashed = self.tar.into_inner()?.finish()?;
         let (file, sha256, bytes) = hashed.finish();
-        Ok((file, SegmentEntry { sha256, bytes, content_bytes: self.content }))
+        Ok((file, SegmentEntry { sha256, bytes, content_bytes: self.content, recipients: Vec::new() }))
     }
 }
 

@@ -94,8 +94,8 @@ impl Store {
                 }),
             }
         }
-        for (sha256, holding) in std::mem::take(&mut plan.holdings) {
-            let name = layout::segment(&sha256);
+        for holding in std::mem::take(&mut plan.holdings).into_values() {
+            let name = layout::segment(&holding.entry);
             told(holding.entry.bytes);
             let result = match self.objects.open(&name).await {
                 Ok(file) => blocking(move || one(&file, holding)).await?,
@@ -141,12 +141,12 @@ impl Store {
         let mut all = Hashed::new(io::sink());
         for (segment, name) in &joined.pieces {
             if let Err(error) = self.piece(segment, name, &mut all) {
-                let found = Some((layout::segment(&segment.sha256), error.message));
+                let found = Some((layout::segment(segment), error.message));
                 return (joined, found);
             }
         }
         let (_, sha256, _) = all.finish();
-        let first = joined.pieces.first().map(|(segment, _)| layout::segment(&segment.sha256));
+        let first = joined.pieces.first().map(|(segment, _)| layout::segment(segment));
         let found = (sha256 != joined.sha256).then(|| (first.unwrap_or_default(), WRONG_FILE.to_owned()));
         (joined, found)
     }
@@ -194,12 +194,22 @@ fn unreadable(holding: Holding, error: &io::Error) -> Outcome {
     Outcome { holding, what: Some(what), whole: true, damaged, proven: 0 }
 }
 
+/// What is encrypted can't be looked at: its files are as good as its name is.
+fn encrypted(holding: Holding, named: bool) -> Outcome {
+    let damaged = if named { Vec::new() } else { holding.files.keys().cloned().collect() };
+    let proven = if named { holding.files.len() as u64 } else { 0 };
+    Outcome { holding, what: (!named).then(|| WRONG_NAME.to_owned()), whole: !named, damaged, proven }
+}
+
 /// Reads one segment. One whose name is wrong is read all the same, to tell what in it is still good.
 fn one(file: &File, holding: Holding) -> Outcome {
     let named = match hash(file) {
         Ok((sha256, bytes)) => sha256 == holding.entry.sha256 && bytes == holding.entry.bytes,
         Err(error) => return unreadable(holding, &error),
     };
+    if holding.entry.is_encrypted() {
+        return encrypted(holding, named);
+    }
     let mut left: BTreeSet<&str> = holding.files.keys().map(String::as_str).collect();
     let mut proven = 0;
     let walked = walk(file, &holding, &mut |name, good| {

@@ -107,6 +107,7 @@ pub fn backup() -> Plan {
         backend: String::new(),
         genesis: None,
         version: None,
+        keys: None,
     };
     let items: Vec<Item> =
         all.iter().flat_map(|host| [item(host, Profile::Config), item(host, Profile::Data)]).collect();
@@ -117,7 +118,7 @@ pub fn backup() -> Plan {
     }
     Plan {
         operation: Operation::Backup,
-        backup: Some(Backup { store: "/store".into(), parallel: 2, items }),
+        backup: Some(Backup { store: "/store".into(), parallel: 2, rate: None, items }),
         stages: vec![stage("seal", Shape::Rolling, Needs::AtLeast(1), &all, &seal), store],
         ..now()
     }

@@ -73,6 +73,9 @@ fn every_node_is_backed_up_one_after_the_other_and_the_chain_goes_on() {
         if manifest["profile"] == "data" {
             assert!(manifest["node"]["height"].as_u64().unwrap() >= tip, "{}", manifest["node"]);
             assert!(manifest["down_ms"].as_u64().unwrap() < 10_000, "{}", manifest["down_ms"]);
+            for fact in ["app_hash", "binary_sha256"] {
+                assert!(manifest["node"][fact].as_str().is_some_and(|hex| !hex.is_empty()), "{}", manifest["node"]);
+            }
             assert!(paths(manifest).iter().any(|path| path.starts_with("data/blockstore.db/")));
         }
     }

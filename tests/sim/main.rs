@@ -4,7 +4,9 @@
 mod arming;
 mod broken;
 mod clear;
+mod facts;
 mod hosts;
+mod keys;
 mod killed;
 mod killed_clear;
 mod killed_wal;
@@ -17,4 +19,5 @@ mod restore;
 mod rig;
 mod rpc;
 mod signals;
+mod statesync;
 mod wal;

@@ -4,6 +4,7 @@
 mod bucket;
 mod commands;
 mod damage;
+mod encrypt;
 mod intake;
 mod leases;
 mod prunes;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::world::{Tree, World, expected, noise, small};
+use super::world::{Tree, World, archive_of, expected, noise, small};
 
 /// Whether a tool is there; `scripts/test --install` installs them all.
 fn has(tool: &str) -> bool {
@@ -42,6 +42,30 @@ fn segments_are_read_without_fleet() {
         assert_eq!(std::fs::read(out.join(&path)).unwrap(), bytes, "{path}");
     }
     assert_eq!(std::fs::read_dir(out.join("data")).unwrap().count(), files().len());
+}
+
+#[test]
+fn keys_are_read_by_age_and_tar() {
+    if !has("age") || !has("tar") {
+        return;
+    }
+    let world = World::new();
+    let out = world.beside("out");
+    std::fs::create_dir(&out).unwrap();
+    sh("for one in a b; do age-keygen -o ../$one 2>/dev/null; age-keygen -y ../$one; done >../readers", &out);
+    let readers = std::fs::read_to_string(world.beside("readers")).unwrap();
+    let readers: Vec<String> = readers.lines().map(str::to_owned).collect();
+    let archive = std::io::Cursor::new(archive_of(&files()));
+    world.store.encrypt(&readers, expected(&files()), vec![archive]).unwrap();
+    for one in ["a", "b"] {
+        let script = format!(
+            "mkdir {one} && cd {one} && age -d -i ../../{one} ../../store/segments/*/*.tar.age | tar x --no-same-owner"
+        );
+        sh(&script, &out);
+        for (path, bytes) in files() {
+            assert_eq!(std::fs::read(out.join(one).join(&path)).unwrap(), bytes, "{path}");
+        }
+    }
 }
 
 #[test]

@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_segment_of_which_little_is_left_is_not_used_again() {
-        let segment = |name: &str| SegmentEntry { sha256: name.into(), bytes: 50, content_bytes: 1000 };
+        let segment =
+            |name: &str| SegmentEntry { sha256: name.into(), bytes: 50, content_bytes: 1000, recipients: Vec::new() };
         let files = [file("data/a.ldb", 0, 900), file("data/b.ldb", 1, 400)];
         let segments = [segment("full"), segment("thin"), segment("empty")];
         assert_eq!(hardly_used(files.iter(), &segments), ["thin", "empty"]);

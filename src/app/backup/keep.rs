@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 
 use super::choose::{Chosen, Known, hardly_used, parts};
-use super::node;
+use super::{node, statesync};
 use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
-use crate::model::backup::{Item, Kept};
+use crate::model::backup::{Item, Kept, Profile};
 use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest, SegmentEntry};
+use crate::ssh::rate::Rate;
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
 use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
@@ -22,16 +23,18 @@ use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
 /// Streams from one host at once.
 const STREAMS: usize = 2;
 /// How often a part is asked for: a file may have changed between its hash and its bytes, or the link have died.
-const ATTEMPTS: usize = 2;
+pub(super) const ATTEMPTS: usize = 2;
 
 /// Keeps items of one run.
 pub struct Keeper {
     pub transport: Arc<SshTransport>,
     pub store: Store,
+    /// The most that comes from all of them together.
+    pub rate: Option<Arc<Rate>>,
     /// Hosts at once.
     pub hosts: Semaphore,
     /// Keeps a prune away, from the first item on.
-    pub hold: OnceCell<Hold>,
+    pub hold: Mutex<Option<Hold>>,
 }
 
 type Listed<'a> = BTreeMap<&'a str, Vec<(String, Expected)>>;
@@ -41,25 +44,48 @@ impl Archive for Keeper {
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
         let _turn = self.hosts.acquire().await;
         let batch = batch(wanted);
-        let owner = owner();
-        let hold = || self.store.hold(Purpose::Backup, &owner, &wanted.fence.run);
-        self.hold.get_or_try_init(hold).await.map_err(Fault::from)?;
+        self.take_hold(wanted).await?;
         if self.store.ids().await.map_err(Fault::from)?.contains(&batch.id) {
             let manifest = self.store.manifest(&batch.id).await.map_err(Fault::from)?;
             return Ok(kept(&manifest, 0));
         }
-        self.bring(wanted, &batch, tell).await
+        match &wanted.item.keys {
+            Some(keys) => self.bring_keys(wanted, &batch, keys).await,
+            None => match self.bring(wanted, &batch, tell).await {
+                // The application may just have finished another one.
+                Err(_) if wanted.item.profile == Profile::Statesync => self.bring(wanted, &batch, tell).await,
+                ended => ended,
+            },
+        }
+    }
+
+    async fn end(&self) {
+        if let Some(hold) = self.hold.lock().await.take() {
+            hold.release().await;
+        }
     }
 }
 
 impl Keeper {
+    pub(super) async fn source(&self, batch: &Batch) -> Result<Source, Fault> {
+        Ok(self.transport.source(&batch.host).await?.limited(self.rate.clone()))
+    }
+
+    async fn take_hold(&self, wanted: &Wanted) -> Result<(), Fault> {
+        let mut hold = self.hold.lock().await;
+        if hold.is_none() {
+            *hold = Some(self.store.hold(Purpose::Backup, &owner(), &wanted.fence.run).await.map_err(Fault::from)?);
+        }
+        Ok(())
+    }
+
     async fn bring(
         &self,
         wanted: &Wanted,
         batch: &Batch,
         tell: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Kept, Fault> {
-        let source = self.transport.source(&batch.host).await?;
+        let source = self.source(batch).await?;
         let chosen = self.choose(wanted, &source).await?;
         let parent = self.parent(batch).await.map_err(Fault::from)?;
         let mut gathered = Gathered::default();
@@ -75,16 +101,25 @@ impl Keeper {
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
-        let manifest = self.manifest(wanted, batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
-        if let Some(hold) = self.hold.get() {
-            hold.check().map_err(Fault::from)?;
+        if wanted.item.profile == Profile::Statesync && self.choose(wanted, &source).await?.files != chosen.files {
+            return Err(Fault::answer("the application's snapshots changed while they were copied"));
         }
-        self.store.commit(&manifest).await.map_err(Fault::from)?;
+        let manifest =
+            self.manifest(wanted, Some(&source), batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
+        self.commit(&manifest).await?;
         if wanted.item.profile.is_sealed() {
             // What stays is removed by the host itself, or by the next backup.
             let _ = source.unseal(&wanted.fence.run, &wanted.target.db_dir).await;
         }
         Ok(kept(&manifest, came))
+    }
+
+    /// Finishes a snapshot, as long as no prune may have gone on beside it.
+    pub(super) async fn commit(&self, manifest: &Manifest) -> Result<(), Fault> {
+        if let Some(hold) = &*self.hold.lock().await {
+            hold.check().map_err(Fault::from)?;
+        }
+        self.store.commit(manifest).await.map_err(Fault::from)
     }
 
     async fn choose(&self, wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {
@@ -97,6 +132,9 @@ impl Keeper {
         }
         if profile.is_sealed() {
             chosen.add_never_cloned(&wanted.item, &wanted.target);
+        }
+        if *profile == Profile::Statesync {
+            statesync::keep_newest(&mut chosen, wanted, source).await?;
         }
         if chosen.files.is_empty() && profile.is_sealed() {
             return Err(Fault::answer("there is no clone of its databases, or nothing is in it"));
@@ -169,7 +207,7 @@ impl Keeper {
         let mut brought = Vec::new();
         let folder = place(wanted, wanted.item.roots.get(root).map_or("", String::as_str));
         for attempt in 1..=ATTEMPTS {
-            let source = self.transport.source(&batch.host).await?;
+            let source = self.source(batch).await?;
             let names: Vec<String> = part.iter().map(|(name, _)| name.clone()).collect();
             let hashes = source.hash(&folder, &names).await.map_err(Fault::from)?;
             let (mut again, mut reused) = (BTreeMap::new(), Gathered::default());
@@ -253,14 +291,16 @@ impl Keeper {
         }
     }
 
-    async fn manifest(
+    pub(super) async fn manifest(
         &self,
         wanted: &Wanted,
+        source: Option<&Source>,
         batch: &Batch,
         (chosen, gathered): (Chosen, Gathered),
         parent: Option<String>,
     ) -> Manifest {
         let sealed = wanted.item.profile.is_sealed();
+        let height = (wanted.item.profile == Profile::Statesync).then(|| statesync::height(&chosen)).flatten();
         let mut files = gathered.files;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Manifest {
@@ -273,7 +313,7 @@ impl Keeper {
             profile: batch.profile.clone(),
             sealed,
             down_ms: if sealed { node::down_ms(&*self.transport, &wanted.target).await } else { None },
-            node: Some(node::state(&*self.transport, wanted).await),
+            node: Some(node::state(&*self.transport, source, wanted, height).await),
             roots: wanted.item.roots.clone(),
             files,
             folders: chosen.folders,
@@ -338,7 +378,7 @@ fn worth<'a>(parent: Option<&'a Manifest>, dropped: &[&str]) -> (Vec<FileEntry>,
     (files.collect(), &parent.segments)
 }
 
-fn kept(manifest: &Manifest, came: u64) -> Kept {
+pub(super) fn kept(manifest: &Manifest, came: u64) -> Kept {
     Kept {
         snapshot: manifest.id.clone(),
         profile: manifest.profile.clone(),

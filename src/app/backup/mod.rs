@@ -2,12 +2,14 @@
 
 mod choose;
 mod keep;
+mod keys;
 mod node;
+mod statesync;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::app::context::Context;
 use crate::app::execute::Finished;
@@ -19,9 +21,11 @@ use crate::cli::BackupArgs;
 use crate::engine::Archive;
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
+use crate::model::inventory::rate;
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
 use crate::ops::{BackupOf, Request};
+use crate::ssh::rate::Rate;
 use crate::store::Store;
 use keep::Keeper;
 
@@ -40,7 +44,21 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
         profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
         named: selector.as_deref().is_some_and(names_hosts),
         parallel: args.parallel.get(),
+        rate: match &args.limit_rate {
+            Some(text) => {
+                Some(rate(text).map_err(|(what, hint)| Error::usage(format!("--limit-rate: {what}")).hint(hint))?)
+            }
+            None => context.inventory.backup.rate,
+        },
+        recipients: context.inventory.backup.recipients.clone(),
     };
+    if asked.profiles.contains(&Profile::Keys) && asked.recipients.is_empty() {
+        let what = "keys are kept only encrypted, and the inventory names nobody who can read them";
+        return Err(Error::usage(what).hint(
+            "make two keys by age-keygen, keep them off this machine, and name their recipients: [backup] recipients = \
+             [\"age1…\", \"age1…\"]",
+        ));
+    }
     Store::may_be_at(&store).await?;
     context.must_be_able_to_confirm(&args.confirm)?;
     let chain = &context.inventory.chains[&scope.chain];
@@ -76,8 +94,9 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
     Ok(Some(Arc::new(Keeper {
         transport: Arc::clone(&context.transport),
         store,
+        rate: backup.rate.map(|rate| Arc::new(Rate::new(rate))),
         hosts: Semaphore::new(backup.parallel),
-        hold: OnceCell::new(),
+        hold: Mutex::new(None),
     })))
 }
 

@@ -15,11 +15,12 @@ use crate::app::scope::{hosts_of, scope};
 use crate::app::snapshot::{pick, place};
 use crate::cli::{RestoreArgs, RestoreCommand};
 use crate::engine::Supply;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::journal::powers;
 use crate::model::backup::Profile;
 use crate::model::plan::{Operation, Plan};
 use crate::model::restore::Restore;
+use crate::model::snapshot::Manifest;
 use crate::ops::{Request, RestoreOf};
 use crate::store::Store;
 
@@ -67,12 +68,26 @@ pub fn supply(context: &Context, plan: &Plan) -> Option<Arc<dyn Supply>> {
 async fn asked(store: &Store, path: &Path, args: &RestoreArgs, chain_id: &str) -> Result<RestoreOf> {
     let id = wanted(store, args.snapshot.as_deref().unwrap_or_default(), chain_id).await?;
     let manifest = store.manifest(&id).await?;
+    if manifest.profile == Profile::Keys.name() {
+        return Err(by_hand(store, &manifest));
+    }
     store.has_segments(&manifest).await?;
     let place = path.to_str().ok_or_else(|| Error::usage("--store: its path isn't UTF-8"))?;
     let restore = Restore::of(&manifest, place, args.parallel.get())?;
     let no_node = || Error::usage(format!("{id} doesn't tell of which chain it is")).hint("fleet snapshot show");
     let node = manifest.node.ok_or_else(no_node)?;
     Ok(RestoreOf { restore, node, catch_up_ms: millis(args.catch_up) })
+}
+
+/// Keys are never written by fleet.
+fn by_hand(store: &Store, manifest: &Manifest) -> Error {
+    let text = format!("refused: {} holds keys of {}, and fleet writes none", manifest.id, manifest.service);
+    let refused = Error::new(Kind::Refused, text).hint(
+        "a validator's key that is on two machines signs twice, which is punished for good: first prove that the old machine \
+         never starts again, and bring its priv_validator_state.json",
+    );
+    let of = |segment| format!("where the identity is: age -d -i IDENTITY {} | tar x", store.place_of(segment));
+    manifest.segments.iter().map(of).fold(refused, Error::hint)
 }
 
 /// The id that is meant; the latest is that of databases of this chain, of one host or any.

@@ -222,6 +222,7 @@ fn args(schedule: &Schedule) -> BackupArgs {
         profile: schedule.profiles.iter().map(|profile| profile.name().to_owned()).collect(),
         store: StoreArgs { store: Some(schedule.store.clone()) },
         parallel: PARALLEL,
+        limit_rate: None,
         // One dead host keeps no other's backup back; the run's exit code tells of it.
         allow_missing: Some("all".to_owned()),
         stop_timeout: STOP,

@@ -16,6 +16,7 @@ fn a_written_config() {
         db_backend: "goleveldb".into(),
         wal_file: "/var/lib/ve/data/cs.wal/wal".into(),
         key_file: "/var/lib/ve/config/priv_validator_key.json".into(),
+        node_key_file: "/var/lib/ve/config/node_key.json".into(),
         state_file: "/var/lib/ve/data/priv_validator_state.json".into(),
         genesis_file: "/var/lib/ve/config/genesis.json".into(),
         timeout_commit_ms: 1000,

@@ -163,7 +163,16 @@ pub struct CommitBody {
 
 #[derive(Deserialize)]
 pub struct SignedHeader {
+    pub header: Option<HeaderInner>,
     pub commit: CommitInner,
+}
+
+#[derive(Deserialize)]
+pub struct HeaderInner {
+    pub chain_id: String,
+    pub height: Number,
+    #[serde(default)]
+    pub app_hash: String,
 }
 
 #[derive(Deserialize)]

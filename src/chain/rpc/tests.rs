@@ -127,6 +127,14 @@ fn application() {
 }
 
 #[test]
+fn the_application_s_hash_after_a_height_stands_in_the_next_block() {
+    let body = recorded!("running/commit");
+    assert_eq!(app_hash_after(25, "fixture-1", body).unwrap(), "0000000000000000");
+    assert!(app_hash_after(26, "fixture-1", body).unwrap_err().contains("height 26"));
+    assert!(app_hash_after(25, "fixture-2", body).unwrap_err().contains("fixture-1"));
+}
+
+#[test]
 fn a_commit_names_who_signed_the_block() {
     let commit = commit(recorded!("running/commit")).unwrap();
     assert_eq!(commit.height, 26);

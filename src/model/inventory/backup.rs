@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use toml::Spanned;
+
 use super::problems::Problems;
-use super::raw::RawBackup;
+use super::raw::{RawBackup, Text};
 use super::values;
 use crate::model::snapshot::is_bucket;
 
@@ -15,6 +17,10 @@ pub struct Backup {
     pub store: Option<PathBuf>,
     /// Which of them stay.
     pub keep: Keep,
+    /// The most that comes from all hosts together, bytes in a second.
+    pub rate: Option<u64>,
+    /// Who can read keys that are kept: age's recipients, two or more, or none where no keys are kept.
+    pub recipients: Vec<String>,
 }
 
 /// Which snapshots of each host, service and profile a prune keeps; one that any rule keeps stays.
@@ -55,6 +61,8 @@ pub(super) fn place(store: &str, folder: &Path) -> PathBuf {
 /// Reads the section; a relative store lies beside the inventory, in `folder`.
 pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
     let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
+    let rate = problems.read(raw.rate.as_ref(), values::rate);
+    let recipients = recipients(raw.recipients.as_ref(), problems);
     let mut number = |given: &Option<toml::Spanned<i64>>| {
         let given = given.as_ref()?;
         problems.take(given.span(), values::amount(*given.get_ref()))
@@ -63,13 +71,35 @@ pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) ->
     let [last, hourly, daily, weekly, monthly] =
         [&raw.last, &raw.hourly, &raw.daily, &raw.weekly, &raw.monthly].map(|given| number(given).unwrap_or(0));
     let within = problems.read(raw.within.as_ref(), values::days);
-    Backup { store, keep: Keep { last, hourly, daily, weekly, monthly, within } }
+    Backup { store, keep: Keep { last, hourly, daily, weekly, monthly, within }, rate, recipients }
+}
+
+/// Two at least: who can read what is encrypted for one alone loses it with that one's key.
+fn recipients(given: Option<&Spanned<Vec<Text>>>, problems: &mut Problems) -> Vec<String> {
+    let Some(given) = given else { return Vec::new() };
+    if given.get_ref().len() < 2 {
+        let note = "make one by age-keygen -o FILE on another machine; FILE stays off this one";
+        problems.add(given.span(), "keys are encrypted for two recipients at least", note);
+    }
+    let mut all: Vec<String> = Vec::new();
+    for text in given.get_ref() {
+        let Some(recipient) = problems.read(Some(text), values::recipient) else { continue };
+        if all.contains(&recipient) {
+            let note = "the second is there for the day on which the first one's key is lost";
+            problems.add(text.span(), "this recipient is there twice", note);
+        }
+        all.push(recipient);
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::inventory::parse;
+
+    const FIRST: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    const SECOND: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
 
     fn read(section: &str) -> Result<Backup, String> {
         let text = format!("{}\n{section}", include_str!("../../../inventories/small.toml"));
@@ -98,10 +128,37 @@ mod tests {
             ("[backup.keep]\nwithin = \"soon\"", "isn't a time span"),
             ("[backup.keep]\nwithin = \"-2d\"", "is no time at all"),
             ("[backup]\nstore = \"\"", "a text is wanted here"),
+            ("[backup]\nrate = \"0MB/s\"", "nothing ever comes"),
+            ("[backup]\nrate = \"20\"", "isn't a rate"),
+            ("[backup]\nrecipients = []", "two recipients at least"),
+            (&format!("[backup]\nrecipients = [\"{FIRST}\"]"), "two recipients at least"),
+            (&format!("[backup]\nrecipients = [\"{FIRST}\", \"{FIRST}\"]"), "is there twice"),
+            (&format!("[backup]\nrecipients = [\"{FIRST}\", \"age1typo\"]"), "\"age1typo\" isn't a recipient of age"),
+            (&format!("[backup]\nrecipients = [\"{FIRST}\", \"ssh-ed25519 AAAA\"]"), "make one by age-keygen"),
         ] {
             let error = read(section).unwrap_err();
             assert!(error.contains(what) && error.contains("inventory.toml:"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_rate_is_in_bytes() {
+        for (text, bytes) in [("20MiB/s", 20 << 20), ("500kB/s", 500_000), ("1 GB/s", 1_000_000_000)] {
+            assert_eq!(read(&format!("[backup]\nrate = \"{text}\"")).unwrap().rate, Some(bytes));
+        }
+    }
+
+    #[test]
+    fn keys_are_encrypted_for_these() {
+        let found = read(&format!("[backup]\nrecipients = [\"{FIRST}\", \"{SECOND}\"]")).unwrap();
+        assert_eq!(found.recipients, [FIRST, SECOND]);
+    }
+
+    #[test]
+    fn a_secret_key_that_was_written_there_is_not_shown() {
+        let secret = "GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSQQLRT4Z";
+        let error = read(&format!("[backup]\nrecipients = [\"{FIRST}\", \"AGE-SECRET-KEY-1{secret}\"]")).unwrap_err();
+        assert!(error.contains("a secret key") && !error.contains(&secret[..8]), "{error}");
     }
 
     #[test]

@@ -109,6 +109,8 @@ pub(super) struct RawForeign {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawBackup {
+    pub(super) rate: Option<Text>,
+    pub(super) recipients: Option<Spanned<Vec<Text>>>,
     pub(super) store: Option<Text>,
     #[serde(default)]
     pub(super) keep: RawKeep,

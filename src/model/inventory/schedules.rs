@@ -91,6 +91,11 @@ fn schedule(raw: &Spanned<RawSchedule>, around: (&Path, &Backup), problems: &mut
         let note = "store = \"/srv/snapshots\" here, or below [backup] for all";
         problems.add(owner, format!("schedule {named} has no store"), note);
     }
+    let keys = raw.profiles.iter().find(|text| text.get_ref() == Profile::Keys.name());
+    if let (Some(text), true) = (keys, backup.recipients.is_empty()) {
+        let note = "recipients = [\"age1…\", \"age1…\"] below [backup]";
+        problems.add(text.span(), format!("schedule {named} keeps keys, and nobody is named who can read them"), note);
+    }
     Some(Schedule {
         jitter: jitter.unwrap_or_default(),
         // Looked up among the hosts when those are known.
@@ -208,6 +213,7 @@ mod tests {
             (format!("{good}jitter = \"2h\""), "37:10", "1h at most"),
             (good.replace("store = \"s\"", ""), "32:1", "schedule a has no store"),
             (format!("{good}profiles = [\"datta\"]"), "37:13", "did you mean \"data\"?"),
+            (format!("{good}profiles = [\"keys\"]"), "37:13", "schedule a keeps keys, and nobody is named"),
             (format!("{good}hosts = \"sentri-1\""), "37:10", "schedule a: unknown host or group \"sentri-1\""),
             (format!("{good}hosts = \"role:full\""), "37:10", "schedule a: no host matches"),
             (good.replace("a.prom", "a.txt"), "36:11", "only files that end in .prom"),

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use super::{Address, Become, Role};
 use crate::model::nearest::did_you_mean;
 use crate::model::selector::RESERVED;
+use crate::model::source::SECRET_KEY;
 
 /// What is wrong, and what to do about it.
 pub(super) type Complaint = (String, String);
@@ -45,6 +46,23 @@ pub(super) fn some(text: &str) -> Result<String> {
         return complaint("a text is wanted here", "");
     }
     Ok(text.to_owned())
+}
+
+/// Who can read what is encrypted by age, as age writes it.
+pub(super) fn recipient(text: &str) -> Result<String> {
+    if text.trim().to_ascii_uppercase().starts_with(SECRET_KEY) {
+        return complaint(
+            "this is a secret key, and no recipient",
+            "age-keygen -y tells its recipient; keep it elsewhere",
+        );
+    }
+    match text.trim().parse::<age::x25519::Recipient>() {
+        Ok(recipient) => Ok(recipient.to_string()),
+        Err(_) => complaint(
+            format!("\"{}\" isn't a recipient of age", text.escape_debug()),
+            "age1… is; make one by age-keygen, and keep its file off this machine",
+        ),
+    }
 }
 
 pub(super) fn role(text: &str) -> Result<Role> {
@@ -186,6 +204,22 @@ pub(super) fn days(text: &str) -> Result<Duration> {
         Ok(Ok(span)) if !span.is_zero() => Ok(span),
         Ok(_) => complaint(format!("{text} is no time at all"), example),
         Err(_) => complaint(format!("\"{}\" isn't a time span", text.escape_debug()), example),
+    }
+}
+
+/// Bytes in a second as they are written: `20MiB/s`, `500kB/s`. What is wrong with it, and what to write.
+pub fn rate(text: &str) -> Result<u64> {
+    let example = "e.g. \"20MiB/s\" or \"500kB/s\"";
+    let units =
+        [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)];
+    let amount = text.strip_suffix("/s").and_then(|text| {
+        let (number, unit) = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
+        number.trim().parse::<u64>().ok()?.checked_mul(unit)
+    });
+    match amount {
+        Some(0) => complaint(format!("at {text} nothing ever comes"), example),
+        Some(rate) => Ok(rate),
+        None => complaint(format!("\"{}\" isn't a rate", text.escape_debug()), example),
     }
 }
 

@@ -75,6 +75,10 @@ impl Manifest {
         let segments: Option<Vec<&SegmentEntry>> =
             file.segments.iter().map(|index| self.segments.get(usize::try_from(*index).ok()?)).collect();
         let Some(segments) = segments else { return wrong("its segment isn't listed") };
+        if let Some(encrypted) = segments.iter().find(|segment| segment.is_encrypted()) {
+            let one = segments.len() == 1 && file.sha256 == encrypted.sha256 && file.size <= encrypted.content_bytes;
+            return if one { Ok(()) } else { wrong("it isn't in its encrypted segment") };
+        }
         let held: u64 = segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.content_bytes));
         match segments.len() {
             _ if !is_sha256(&file.sha256) => wrong("its checksum is no SHA-256"),

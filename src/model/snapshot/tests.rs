@@ -6,7 +6,7 @@ fn file(path: &str, size: u64, segments: &[u32]) -> FileEntry {
 }
 
 fn segment(number: u64, content_bytes: u64) -> SegmentEntry {
-    SegmentEntry { sha256: format!("{number:064x}"), bytes: 10, content_bytes }
+    SegmentEntry { sha256: format!("{number:064x}"), bytes: 10, content_bytes, recipients: Vec::new() }
 }
 
 fn manifest(files: Vec<FileEntry>) -> Manifest {

@@ -78,6 +78,7 @@ fn what_is_freed_is_what_only_those_need_that_go() {
         sha256: format!("{number:064x}"),
         bytes,
         content_bytes: 1,
+        recipients: Vec::new(),
     };
     let summary = |id: &str, segments| Summary {
         id: id.into(),
