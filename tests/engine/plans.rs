@@ -107,6 +107,8 @@ pub fn backup() -> Plan {
         backend: String::new(),
         genesis: None,
         version: None,
+        list: None,
+        postgres: None,
     };
     let items: Vec<Item> =
         all.iter().flat_map(|host| [item(host, Profile::Config), item(host, Profile::Data)]).collect();

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::problems::Problems;
 use super::raw::RawBackup;
-use super::values;
+use super::{profiles, values};
+use crate::model::backup::{PathList, Postgres, Profile};
 use crate::model::snapshot::is_bucket;
 
 /// Where snapshots are kept, and which of them stay.
@@ -15,6 +16,26 @@ pub struct Backup {
     pub store: Option<PathBuf>,
     /// Which of them stay.
     pub keep: Keep,
+    /// Profiles of its own.
+    pub profiles: Vec<PathList>,
+    /// What the profile `monitoring` keeps; empty: the usual paths.
+    pub monitoring: Vec<String>,
+    /// What the profile `postgres` keeps.
+    pub postgres: Option<Postgres>,
+}
+
+impl Backup {
+    /// The names of all profiles: fleet's own, then the inventory's.
+    pub fn profile_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Profile::ALL.into_iter().map(Profile::name).collect();
+        names.extend(self.profiles.iter().map(|list| list.name.as_str()));
+        names
+    }
+
+    /// The inventory's profile of this name.
+    pub fn profile(&self, name: &str) -> Option<&PathList> {
+        self.profiles.iter().find(|list| list.name == name)
+    }
 }
 
 /// Which snapshots of each host, service and profile a prune keeps; one that any rule keeps stays.
@@ -55,6 +76,9 @@ pub(super) fn place(store: &str, folder: &Path) -> PathBuf {
 /// Reads the section; a relative store lies beside the inventory, in `folder`.
 pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
     let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
+    let profiles = profiles::lists(&raw.profiles, problems);
+    let monitoring = raw.monitoring.as_ref().map(|raw| profiles::monitoring(raw, problems)).unwrap_or_default();
+    let postgres = raw.postgres.as_ref().and_then(|raw| profiles::postgres(raw, problems));
     let mut number = |given: &Option<toml::Spanned<i64>>| {
         let given = given.as_ref()?;
         problems.take(given.span(), values::amount(*given.get_ref()))
@@ -63,7 +87,8 @@ pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) ->
     let [last, hourly, daily, weekly, monthly] =
         [&raw.last, &raw.hourly, &raw.daily, &raw.weekly, &raw.monthly].map(|given| number(given).unwrap_or(0));
     let within = problems.read(raw.within.as_ref(), values::days);
-    Backup { store, keep: Keep { last, hourly, daily, weekly, monthly, within } }
+    let keep = Keep { last, hourly, daily, weekly, monthly, within };
+    Backup { store, keep, profiles, monitoring, postgres }
 }
 
 #[cfg(test)]
