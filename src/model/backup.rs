@@ -203,7 +203,9 @@ mod tests {
     #[test]
     fn of_a_running_prometheus_only_what_never_changes_is_kept() {
         let out = |name: &str| left_out(Profile::Monitoring, name).is_some();
-        for name in ["wal/00000001", "metrics2/wal", "metrics2/chunks_head/000001", "lock", "01J.tmp-for-creation/index"] {
+        for name in
+            ["wal/00000001", "metrics2/wal", "metrics2/chunks_head/000001", "lock", "01J.tmp-for-creation/index"]
+        {
             assert!(out(name), "{name}");
         }
         for name in ["01JD7QK3V8ZPABCD/chunks/000001", "01JD7QK3V8ZPABCD/index", "grafana.db", "locks.yml", "walk"] {

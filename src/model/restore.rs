@@ -46,9 +46,7 @@ impl Restore {
         let refused = |text: String| Error::new(Kind::Refused, format!("refused: {text}"));
         if manifest.profile != Profile::Data.name() {
             let text = format!("{} is a snapshot of {}, not of databases", manifest.id, manifest.profile);
-            return Err(
-                refused(text).hint(by_hand(manifest))
-            );
+            return Err(refused(text).hint(by_hand(manifest)));
         }
         let mut entries = BTreeSet::new();
         let folders = manifest.folders.iter().map(|folder| folder.path.as_str());
@@ -103,7 +101,10 @@ impl Restore {
 /// What brings back a snapshot that is of no databases of a node.
 fn by_hand(manifest: &Manifest) -> String {
     let loads = if manifest.streamed { ", then psql --dbname=NEW_DATABASE --file=postgres/DATABASE.sql" } else { "" };
-    format!("unpack it by hand: zstd -dc SEGMENT | tar x{loads}; its segments: fleet snapshot show {} --files", manifest.id)
+    format!(
+        "unpack it by hand: zstd -dc SEGMENT | tar x{loads}; its segments: fleet snapshot show {} --files",
+        manifest.id
+    )
 }
 
 /// Why a name can't be exchanged in the folder of the databases.

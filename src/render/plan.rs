@@ -173,7 +173,8 @@ fn seal_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
 fn store_rows(plan: &Plan) -> Vec<Row> {
     let items = plan.backup.iter().flat_map(|backup| &backup.items);
     let mut items: Vec<&Item> = items.filter(|item| plan.target(&item.service).is_some()).collect();
-    items.sort_by_key(|item| Profile::ALL.into_iter().position(|profile| profile == item.profile).unwrap_or(usize::MAX));
+    items
+        .sort_by_key(|item| Profile::ALL.into_iter().position(|profile| profile == item.profile).unwrap_or(usize::MAX));
     let of = |name: &str| {
         let of_profile = items.iter().filter(|item| item.profile_name() == name);
         let names: Vec<String> = of_profile.map(|item| item.service.to_string()).collect();

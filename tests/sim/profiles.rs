@@ -146,7 +146,7 @@ fn a_monitoring_host_is_kept_without_its_chain_being_asked() {
     kept.fleet("snapshot verify").ended(0);
     kept.fleet(&format!("snapshot diff {first} {second}")).ended(0);
     let other = kept.rig.folder("other");
-    kept.fleet(&format!("snapshot copy {second} --to {}", other.display())).ended(0);
+    kept.fleet(&format!("snapshot copy {} {second}", other.display())).ended(0);
     kept.fleet("snapshot prune --yes").ended(0);
     assert_eq!(kept.ids(), [second.clone()]);
     kept.fleet(&format!("restore {second} val-1 --yes")).ended(3).says("zstd -dc SEGMENT | tar x");
@@ -188,7 +188,10 @@ fn listed_paths_and_a_providers_home_are_kept_of_any_host_while_it_runs() {
     assert_eq!(fs::metadata(place).unwrap().len(), row[1].as_u64().unwrap());
     let folder = kept.rig.folder("unpacked");
     unpacked(&kept.store, &folder);
-    assert_eq!(fs::read_to_string(folder.join(row[0].as_str().unwrap())).unwrap().len() as u64, row[1].as_u64().unwrap());
+    assert_eq!(
+        fs::read_to_string(folder.join(row[0].as_str().unwrap())).unwrap().len() as u64,
+        row[1].as_u64().unwrap()
+    );
     // What is usual for the role, beside a node of a chain.
     kept.write("sentry-2", "home/provider/provider.yaml", "bids: 5\n");
     kept.write("sentry-2", "home/provider/key.pem", "secret");
@@ -219,7 +222,11 @@ fn databases_are_dumped_whole_or_not_at_all() {
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     };
-    for (end, why) in [("exit 1", "nothing was said"), ("echo 'pg_dump: error: no such db' >&2; exit 1", "no such db"), ("kill -9 $$", "")] {
+    for (end, why) in [
+        ("exit 1", "nothing was said"),
+        ("echo 'pg_dump: error: no such db' >&2; exit 1", "no such db"),
+        ("kill -9 $$", ""),
+    ] {
         pg_dump(end);
         kept.backup("sentry-2 --profile postgres --yes").ended(4).says(why);
         assert_eq!(kept.ids(), Vec::<String>::new(), "{end}");
@@ -244,7 +251,8 @@ fn databases_are_dumped_whole_or_not_at_all() {
     kept.fleet("snapshot verify").ended(0);
     let folder = kept.rig.folder("unpacked");
     unpacked(&kept.store, &folder);
-    let pieces = ["000000", "000001"].map(|n| fs::read(folder.join(format!("postgres/billing.sql.fleet-part-{n}"))).unwrap());
+    let pieces =
+        ["000000", "000001"].map(|n| fs::read(folder.join(format!("postgres/billing.sql.fleet-part-{n}"))).unwrap());
     assert!(pieces.concat().starts_with(b"-- --format=plain --no-password --dbname=billing\nINSERT"));
     assert_eq!(pieces.concat().len() as u64, large["files"][0][1].as_u64().unwrap());
 }

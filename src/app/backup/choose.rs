@@ -182,7 +182,11 @@ mod tests {
         let mut chosen = Chosen::default();
         let list = ["config.toml", "priv_validator_key.json", "a\nb"].map(|name| found('f', name));
         let none = Excludes::default();
-        chosen.add((Profile::Config, &none), ("config", "/h/config"), [&list[..], &[found('d', "gentx"), found('l', "link")]].concat());
+        chosen.add(
+            (Profile::Config, &none),
+            ("config", "/h/config"),
+            [&list[..], &[found('d', "gentx"), found('l', "link")]].concat(),
+        );
         assert_eq!(chosen.files.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["config.toml"]);
         assert_eq!(chosen.folders[0].path, "config/gentx");
         let out: Vec<&str> = chosen.left_out.iter().map(|one| one.path.as_str()).collect();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::choose::Chosen;
-use super::keep::{Counters, Keeper, kept};
+use super::counters::Counters;
+use super::keep::{Keeper, kept};
 use crate::engine::{Fault, Progress, Wanted};
 use crate::model::backup::{Kept, Postgres};
 use crate::model::snapshot::{Gathered, LeftOut};

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::choose::{Chosen, Known, hardly_used, parts};
+use super::counters::Counters;
 use super::node;
 use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
@@ -318,50 +319,6 @@ fn roots(wanted: &Wanted, chosen: &Chosen) -> BTreeMap<String, String> {
         (root.clone(), parent.unwrap_or_else(|| place(wanted, path)))
     };
     wanted.item.roots.iter().map(read).collect()
-}
-
-/// What all parts of an item have in common.
-pub(super) struct Counters<'a> {
-    pub done: Arc<AtomicU64>,
-    pub came: Arc<AtomicU64>,
-    /// Bytes that have to come; 0 when unknown.
-    pub all: u64,
-    pub tell: &'a (dyn Fn(Progress) + Send + Sync),
-}
-
-impl Counters<'_> {
-    /// Takes a stream in on a thread of its own, and tells meanwhile how far it has come.
-    pub async fn count(
-        &self,
-        take: impl FnOnce(&mut dyn FnMut(u64)) -> Result<Gathered, Error> + Send + 'static,
-    ) -> Result<Gathered, Fault> {
-        let (done, came) = (Arc::clone(&self.done), Arc::clone(&self.came));
-        let taking = tokio::task::spawn_blocking(move || {
-            take(&mut |bytes| {
-                done.fetch_add(bytes, Ordering::Relaxed);
-                came.fetch_add(bytes, Ordering::Relaxed);
-            })
-        });
-        let telling = async {
-            loop {
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                self.tell();
-            }
-        };
-        tokio::select! {
-            taken = taking => taken.map_err(|error| Fault::answer(&error.to_string()))?.map_err(Fault::from),
-            never = telling => never,
-        }
-    }
-
-    fn reuse(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn tell(&self) {
-        let done = self.done.load(Ordering::Relaxed);
-        (self.tell)(Progress { done, all: self.all.max(done) });
-    }
 }
 
 /// A known file with the times it has now.

@@ -1,6 +1,7 @@
 //! `fleet backup`.
 
 mod choose;
+mod counters;
 mod dump;
 mod keep;
 mod node;

@@ -120,7 +120,7 @@ mod tests {
     use crate::model::inventory::parse;
 
     fn inventory() -> Inventory {
-        let own = "[backup.postgres]\ndatabases = [\"p\"]\n[backup.profiles.listed]\npaths = [\"/a\"]\nroles = [\"bastion\"]\n\
+        let own = "[backup.profiles.listed]\npaths = [\"/a\"]\nroles = [\"bastion\"]\n\
                    [backup.profiles.unlisted]\npaths = [\"/a\"]";
         let text = format!("{}\n{own}", include_str!("../../../inventories/company.toml"));
         parse(&text, Path::new("company.toml")).unwrap()

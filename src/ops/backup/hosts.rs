@@ -58,10 +58,10 @@ fn of_host(scene: &Scene<'_>, host: &Host) -> Vec<Part> {
     let ours = &scene.situation.inventory.backup;
     let usual = asks_for_none(asked);
     let usually = |roles: &[_]| usual && roles.contains(&host.role);
-    let has = |profile: Profile| {
-        asked.profiles.contains(&profile) || usual && Profile::of_role(host.role).contains(&profile)
-    };
-    let itself = |profile, roots| part(scene, ServiceId { host: host.name.clone(), service: NODE.into() }, profile, roots);
+    let has =
+        |profile: Profile| asked.profiles.contains(&profile) || usual && Profile::of_role(host.role).contains(&profile);
+    let itself =
+        |profile, roots| part(scene, ServiceId { host: host.name.clone(), service: NODE.into() }, profile, roots);
     let mut found = Vec::new();
     if has(Profile::Provider) {
         let homes = host.services.iter().filter(|service| service.chain.is_none());
