@@ -204,7 +204,7 @@ fn listed_paths_and_a_providers_home_are_kept_of_any_host_while_it_runs() {
     kept.rig.fault("sentry-2", Fault::Refuse(true));
     kept.backup("sentry-2 --yes --allow-missing sentry-2").ended(3).says("nothing-to-do");
     let missing = "--profile scripts --allow-missing sentry-2 --yes";
-    kept.backup(&format!("sentry-2 or val-1 {missing}")).ended(0).says("1 snapshot");
+    kept.backup(&format!("sentry-2,val-1 {missing}")).ended(0).says("1 snapshot");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn databases_are_dumped_whole_or_not_at_all() {
     for (end, why) in [
         ("exit 1", "nothing was said"),
         ("echo 'pg_dump: error: no such db' >&2; exit 1", "no such db"),
-        ("kill -9 $$", ""),
+        ("kill -9 $$", "exit 4"),
     ] {
         pg_dump(end);
         kept.backup("sentry-2 --profile postgres --yes").ended(4).says(why);
