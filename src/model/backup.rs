@@ -169,7 +169,7 @@ fn live(name: &str) -> Option<&'static str> {
     let last = name.rsplit('/').next().unwrap_or(name);
     if has(|part| matches!(part, "wal" | "wbl" | "chunks_head")) {
         Some("samples of the last hours, still being written")
-    } else if has(|part| part.contains(".tmp-for-") || part.ends_with(".tmp")) {
+    } else if has(|part| part.contains(".tmp-for-") || part.rsplit_once('.').is_some_and(|(_, end)| end == "tmp")) {
         Some("half written, or about to go")
     } else if matches!(last, "lock" | "queries.active") {
         Some("of the running Prometheus only")

@@ -127,7 +127,9 @@ impl Source {
                     break;
                 }
             }
-            feeding.into_iter().for_each(|feeding| feeding.abort());
+            if let Some(feeding) = feeding {
+                feeding.abort();
+            }
         });
         Packed { receiver, piece: Vec::new(), at: 0 }
     }

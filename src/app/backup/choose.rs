@@ -30,7 +30,7 @@ pub struct Chosen {
 impl Chosen {
     /// Sorts what a host lists below one root, which is at `place`.
     pub fn add(&mut self, (profile, excludes): (Profile, &Excludes), (root, place): (&str, &str), found: Vec<Found>) {
-        let mut excluded = BTreeSet::new();
+        let mut told = BTreeSet::new();
         for mut one in found {
             if one.name.is_empty() && one.kind == '-' {
                 self.left_out.push(LeftOut { path: root.into(), reason: format!("there is no {place}") });
@@ -45,7 +45,7 @@ impl Chosen {
             let name = String::from_utf8_lossy(&one.name).into_owned();
             if let Some(top) = excludes.excluded(&name) {
                 // With a folder goes all that is in it.
-                if excluded.insert(top.to_owned()) {
+                if told.insert(top.to_owned()) {
                     self.left_out.push(LeftOut { path: escaped(&format!("{root}/{top}")), reason: "excluded".into() });
                 }
                 continue;

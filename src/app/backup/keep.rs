@@ -81,12 +81,11 @@ impl Keeper {
         let roots = roots(wanted, &chosen);
         let mut to_bring: Listed<'_> = BTreeMap::new();
         for ((root, name), expected) in &chosen.files {
-            match known.table(&format!("{root}/{name}"), expected) {
-                Some((file, segments)) => gathered.add(file, segments).map_err(Fault::from)?,
-                None => {
-                    let place = (root.as_str(), roots.get(root).map_or("", String::as_str));
-                    to_bring.entry(place).or_default().push((name.clone(), expected.clone()));
-                }
+            if let Some((file, segments)) = known.table(&format!("{root}/{name}"), expected) {
+                gathered.add(file, segments).map_err(Fault::from)?;
+            } else {
+                let place = (root.as_str(), roots.get(root).map_or("", String::as_str));
+                to_bring.entry(place).or_default().push((name.clone(), expected.clone()));
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
