@@ -67,7 +67,7 @@ pub async fn run(
     interrupt: watch::Receiver<Interrupt>,
 ) -> Result<Finished> {
     let run_id = begin.journal.run().id().to_owned();
-    let reason = begin.reason.unwrap_or_else(|| format!("{} of {}", plan.operation.words(), plan.chain_id));
+    let reason = begin.reason.unwrap_or_else(|| plan.title());
     let identity = Identity { run: run_id.clone(), owner: owner(), reason };
     let first = if begin.state.run.is_empty() {
         What::RunStarted { run: run_id.clone(), digest: plan.digest().to_string(), owner: identity.owner.clone() }

@@ -17,7 +17,7 @@ use crate::chain::verdict::diagnose;
 use crate::cli::{ClearArgs, ConfirmArgs, HaltArgs, RestartArgs, StartArgs, StopArgs, WalClearArgs, WatchArgs};
 use crate::engine::Ended;
 use crate::error::{Error, Kind, Result};
-use crate::model::facts::{Facts, NodeStatus};
+use crate::model::facts::{Facts, Known, NodeStatus};
 use crate::model::inventory::{Chain, Inventory, ServiceId};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
@@ -198,7 +198,7 @@ fn percent(text: &str) -> Result<f64> {
 }
 
 async fn plan(context: &Context, chain: &Chain, request: &Request, facts: &Facts) -> Result<Planned> {
-    let known = memory::powers(context, chain, facts);
+    let known = if chain.is_none() { Known::default() } else { memory::powers(context, chain, facts) };
     let verdict = diagnose(chain, &context.inventory, facts, None, &known);
     let situation = Situation {
         inventory: &context.inventory,

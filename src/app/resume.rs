@@ -39,12 +39,12 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     }
     let given_up = if args.give_up { silent(context, &plan).await } else { Vec::new() };
     let stage = plan.stages.get(state.done_stages.len()).map_or("the end", |stage| stage.name.as_str());
-    let (run, operation) = (directory.id(), plan.operation.words());
+    let (run, title) = (directory.id(), plan.title());
     let facts =
         gather(&*context.transport, &context.inventory, (&plan.hosts(), Depth::Full), context.now_ms(), LOOK).await;
     let to_come = ahead::ahead(&plan, &state, &facts);
     let mut out = context.for_people();
-    let _ = writeln!(out, "run {run} of {}: {operation}; {stage} was under way", plan.chain_id);
+    let _ = writeln!(out, "run {run}, {title}; {stage} was under way");
     let _ = writeln!(out, "still to come: {to_come}");
     let since = ahead::started_since(&plan, &state, &facts);
     if !since.is_empty() {

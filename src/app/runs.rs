@@ -74,7 +74,7 @@ fn row(id: &str, stored: &Stored) -> String {
         (None, false) => "died before anything was changed".to_owned(),
     };
     let (plan, begun) = (&stored.plan, time(stored.state.started_ms / 1000 * 1000));
-    format!("{id}  {begun}  {} of {}: {how}", plan.operation.words(), plan.chain_id)
+    format!("{id}  {begun}  {}: {how}", plan.title())
 }
 
 /// What to do about a run that is left unfinished.

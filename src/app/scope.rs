@@ -43,7 +43,8 @@ pub fn hosts_of(inventory: &Inventory, chain: &str) -> Vec<String> {
     inventory.hosts.iter().filter(runs).map(|host| host.name.clone()).collect()
 }
 
-fn one_chain(inventory: &Inventory, selector: Option<&str>, hosts: &[String]) -> Result<String> {
+/// The one chain that these hosts run, or that the selector names.
+pub fn one_chain(inventory: &Inventory, selector: Option<&str>, hosts: &[String]) -> Result<String> {
     let named: BTreeSet<&str> = selector.map(chains_named).unwrap_or_default();
     let of_hosts: BTreeSet<&str> = hosts
         .iter()

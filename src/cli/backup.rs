@@ -10,9 +10,11 @@ use super::{ConfirmArgs, StoreArgs, duration};
 /// `fleet backup`
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {
-    /// Which hosts [default: the validators, sentries and full nodes of the one chain]
+    /// Which hosts [default: the validators, sentries and full nodes of the one chain, or with profiles of other hosts
+    /// those for whose roles these are usual]
     pub selector: Option<String>,
-    /// What to keep: config, cosmovisor, data, statesync, keys [default: config and cosmovisor, of sentries and full nodes data too]
+    /// What to keep: config, cosmovisor, data, statesync, keys, provider, monitoring, postgres, or a profile of the
+    /// inventory [default: what is usual for each role]
     #[arg(short, long, value_name = "PROFILES", value_delimiter = ',')]
     pub profile: Vec<String>,
     /// Where to; it is made if it isn't there.

@@ -42,6 +42,13 @@ application has taken by itself is --profile statesync. Keys and keyrings
 are kept only by --profile keys: as one object that age has encrypted in memory
 for the recipients of the inventory's [backup].
 
+Usual for a validator are config and cosmovisor, for sentries and full nodes data
+too. Of other hosts, while they run: provider is the home of each service that is
+no node (usual for providers), monitoring what Prometheus, Grafana and
+Alertmanager have (usual for the role), postgres a pg_dump of the databases in
+[backup.postgres]; [backup.profiles.NAME] in the inventory lists other paths. For
+these no chain is asked.
+
 The store needs no fleet: sha256sum -c manifests/ID.sha256 checks it, zstd -dc
 segments/…/….tar.zst | tar x unpacks it. Exit code: 0, or 4 when something wasn't
 kept.
@@ -50,7 +57,9 @@ Examples:
   fleet backup --store /srv/fleet
   fleet backup sentry-1 --profile data --store /srv/fleet
   fleet backup --profile config --store /srv/fleet --yes
-  fleet backup val-1 --profile keys --store /srv/fleet";
+  fleet backup val-1 --profile keys --store /srv/fleet
+  fleet backup mon --store /srv/fleet
+  fleet backup all --profile scripts --store /srv/fleet";
 
 /// `fleet wal show`
 pub const WAL_SHOW: &str = "\
@@ -309,7 +318,8 @@ is exchanged by renames, and the node starts. The old databases stay beside them
 as NAME.fleet-RUN: fleet restore release removes them. Keys, the signer's state
 and the WAL stay as they are, whatever the age of the snapshot. Of several hosts
 all are stopped, then all exchanged, then started in order. Only databases (the
-profile data) are restored; config and cosmovisor are unpacked by hand.
+profile data) are restored; everything else is unpacked by hand: zstd -dc SEGMENT |
+tar x, with the segments that fleet snapshot show --files lists.
 
 Refused: a snapshot of another chain, genesis or kind of databases, no space, a
 key without its signer's state, and, but for the whole fleet, what would take

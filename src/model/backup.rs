@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::inventory::{Role, ServiceId};
 
+mod lists;
+
+pub use lists::{Excludes, PathList, Postgres, glob_flaw, root_names};
+
 /// A part of a host that is kept as one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -20,11 +24,28 @@ pub enum Profile {
     Statesync,
     /// A node's keys and keyrings, encrypted. Nobody gets it without asking for it.
     Keys,
+    /// The home of a service that is no node: a provider's daemon.
+    Provider,
+    /// Prometheus, Grafana and Alertmanager: their config and their data.
+    Monitoring,
+    /// Dumps of `PostgreSQL`'s databases.
+    Postgres,
+    /// Files and folders that the inventory lists, by a name of their own.
+    Paths,
 }
 
 impl Profile {
-    /// Every profile, in the order in which they are kept.
-    pub const ALL: [Self; 5] = [Self::Config, Self::Cosmovisor, Self::Data, Self::Statesync, Self::Keys];
+    /// Every profile that fleet itself has, in the order in which they are kept.
+    pub const ALL: [Self; 8] = [
+        Self::Config,
+        Self::Cosmovisor,
+        Self::Data,
+        Self::Statesync,
+        Self::Keys,
+        Self::Provider,
+        Self::Monitoring,
+        Self::Postgres,
+    ];
 
     /// As it is written.
     pub const fn name(self) -> &'static str {
@@ -34,6 +55,10 @@ impl Profile {
             Self::Cosmovisor => "cosmovisor",
             Self::Statesync => "statesync",
             Self::Keys => "keys",
+            Self::Provider => "provider",
+            Self::Monitoring => "monitoring",
+            Self::Postgres => "postgres",
+            Self::Paths => "paths",
         }
     }
 
@@ -47,13 +72,20 @@ impl Profile {
         matches!(self, Self::Data)
     }
 
-    /// What is kept of a node of this role where nothing is said: a validator isn't stopped for a copy that a sentry can
+    /// Whether it is a part of a node; else of a host, or of a service that is no node.
+    pub const fn is_of_node(self) -> bool {
+        !matches!(self, Self::Provider | Self::Monitoring | Self::Postgres | Self::Paths)
+    }
+
+    /// What is kept of a host of this role where nothing is said: a validator isn't stopped for a copy that a sentry can
     /// give as well.
     pub const fn of_role(role: Role) -> &'static [Self] {
         match role {
             Role::Validator => &[Self::Config, Self::Cosmovisor],
             Role::Sentry | Role::Full => &[Self::Config, Self::Cosmovisor, Self::Data],
-            Role::Provider | Role::Organism | Role::Monitoring | Role::Bastion => &[],
+            Role::Provider => &[Self::Provider],
+            Role::Monitoring => &[Self::Monitoring],
+            Role::Organism | Role::Bastion => &[],
         }
     }
 }
@@ -90,6 +122,19 @@ pub struct Item {
     /// Of keys: which, and who can read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Keys>,
+    /// The inventory's list that it is of ([`Profile::Paths`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<PathList>,
+    /// What is dumped ([`Profile::Postgres`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<Postgres>,
+}
+
+impl Item {
+    /// The profile's name, in snapshots and on the screen.
+    pub fn profile_name(&self) -> &str {
+        self.list.as_ref().map_or(self.profile.name(), |list| &list.name)
+    }
 }
 
 /// The keys of a node.
@@ -123,8 +168,9 @@ pub struct Kept {
 
 /// Why a file isn't part of a snapshot, if it isn't. `name` is its path below the root.
 ///
-/// But for the profile of keys, whatever may hold a private key stays out: `priv_validator_key.json`, `node_key.json`, keyrings, TLS keys. A peer's
-/// address book is of no use elsewhere.
+/// But for the profile of keys, whatever may hold a private key stays out: `priv_validator_key.json`, `node_key.json`,
+/// keyrings, TLS and SSH keys. A peer's address book is of no use elsewhere. Of Prometheus' database only blocks never
+/// change once they are written.
 pub fn left_out(profile: Profile, name: &str) -> Option<&'static str> {
     let last = name.rsplit('/').next().unwrap_or(name);
     let lower = last.to_ascii_lowercase();
@@ -143,7 +189,31 @@ pub fn left_out(profile: Profile, name: &str) -> Option<&'static str> {
         Profile::Config if lower == "addrbook.json" => Some("peers' addresses are found anew"),
         Profile::Statesync if last == "LOCK" => Some("a lock"),
         Profile::Config if ends(".swp") || ends("~") => Some("an editor's copy"),
+        Profile::Data => None,
+        _ if is_ssh_key(&lower) => Some("may hold a private key"),
+        Profile::Monitoring => live(name),
         _ => None,
+    }
+}
+
+/// As `ssh-keygen` and sshd name private keys.
+fn is_ssh_key(name: &str) -> bool {
+    let user = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"].contains(&name);
+    user || name.starts_with("ssh_host_") && name.ends_with("_key")
+}
+
+/// What Prometheus writes while it runs: <https://prometheus.io/docs/prometheus/latest/storage/>.
+fn live(name: &str) -> Option<&'static str> {
+    let has = |test: fn(&str) -> bool| name.split('/').any(test);
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if has(|part| matches!(part, "wal" | "wbl" | "chunks_head")) {
+        Some("samples of the last hours, still being written")
+    } else if has(|part| part.contains(".tmp-for-") || part.rsplit_once('.').is_some_and(|(_, end)| end == "tmp")) {
+        Some("half written, or about to go")
+    } else if matches!(last, "lock" | "queries.active") {
+        Some("of the running Prometheus only")
+    } else {
+        None
     }
 }
 
@@ -161,6 +231,28 @@ mod tests {
         assert_eq!(left_out(Profile::Config, "config.toml"), None);
         assert_eq!(left_out(Profile::Keys, "node_key.json"), None);
         assert_eq!(left_out(Profile::Data, "application.db/000001.log"), None);
+        for profile in [Profile::Config, Profile::Provider, Profile::Monitoring, Profile::Paths] {
+            for name in ["id_ed25519", "etc/ssh_host_rsa_key", "sub/tls.KEY", "keyring-file/x", "a/server.pem"] {
+                assert!(left_out(profile, name).is_some(), "{profile:?} {name}");
+            }
+            for name in ["id_ed25519.pub", "monkey", "deploy.sh"] {
+                assert_eq!(left_out(profile, name), None, "{profile:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_running_prometheus_only_what_never_changes_is_kept() {
+        let out = |name: &str| left_out(Profile::Monitoring, name).is_some();
+        for name in
+            ["wal/00000001", "metrics2/wal", "metrics2/chunks_head/000001", "lock", "01J.tmp-for-creation/index"]
+        {
+            assert!(out(name), "{name}");
+        }
+        for name in ["01JD7QK3V8ZPABCD/chunks/000001", "01JD7QK3V8ZPABCD/index", "grafana.db", "locks.yml", "walk"] {
+            assert!(!out(name), "{name}");
+        }
+        assert_eq!(left_out(Profile::Provider, "wal/00000001"), None);
     }
 
     #[test]
@@ -176,5 +268,6 @@ mod tests {
             assert_eq!(Profile::named(profile.name()), Some(profile));
         }
         assert_eq!(Profile::named("everything"), None);
+        assert_eq!(Profile::named("paths"), None, "a list has a name of its own");
     }
 }

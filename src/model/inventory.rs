@@ -12,6 +12,7 @@ mod chains;
 mod hosts;
 mod parse;
 mod problems;
+mod profiles;
 mod raw;
 mod reach;
 mod schedules;
@@ -125,6 +126,11 @@ impl Inventory {
         self.hosts.iter().find(|host| host.name == name)
     }
 
+    /// The chain of this name; [`Chain::NONE`] has none.
+    pub fn chain(&self, name: &str) -> Option<&Chain> {
+        if name.is_empty() { Some(Chain::NONE) } else { self.chains.get(name) }
+    }
+
     /// The service of this id.
     pub fn service(&self, id: &ServiceId) -> Option<&Service> {
         self.host(&id.host)?.services.iter().find(|service| service.id == *id)
@@ -144,6 +150,22 @@ pub struct Chain {
     pub block_time: Duration,
     /// No block for this long means halted.
     pub halt_after: Duration,
+}
+
+impl Chain {
+    /// What stands for a chain where none is meant: nothing is on it.
+    pub const NONE: &Self = &Self {
+        name: String::new(),
+        chain_id: String::new(),
+        binary: None,
+        block_time: Duration::from_secs(6),
+        halt_after: Duration::from_secs(60),
+    };
+
+    /// Whether it is [`Chain::NONE`].
+    pub fn is_none(&self) -> bool {
+        self.name.is_empty()
+    }
 }
 
 /// A contact for power outside the inventory.

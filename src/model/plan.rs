@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::backup::Backup;
+use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::restore::Restore;
 
@@ -37,7 +38,7 @@ pub struct Plan {
     pub operation: Operation,
     /// The chain's name in the inventory.
     pub chain: String,
-    /// Its chain id.
+    /// Its chain id; empty, like its name, where no part of a node is meant.
     pub chain_id: String,
     /// What the steps act on, by the service's display name.
     pub targets: BTreeMap<String, Target>,
@@ -268,6 +269,13 @@ impl Plan {
         let mut plan = self.clone();
         plan.left_out.iter_mut().for_each(|one| one.reason.clear());
         Digest::of(&plan)
+    }
+
+    /// What it does, and of what: of its chain, or where none is meant of its hosts.
+    pub fn title(&self) -> String {
+        let hosts = self.hosts();
+        let hosts = fold(hosts.iter().map(String::as_str));
+        format!("{} of {}", self.operation.words(), if self.chain_id.is_empty() { &hosts } else { &self.chain_id })
     }
 
     /// The target of a service that the plan acts on.

@@ -46,9 +46,7 @@ impl Restore {
         let refused = |text: String| Error::new(Kind::Refused, format!("refused: {text}"));
         if manifest.profile != Profile::Data.name() {
             let text = format!("{} is a snapshot of {}, not of databases", manifest.id, manifest.profile);
-            return Err(
-                refused(text).hint("unpack it by hand: zstd -dc SEGMENT | tar x; its segments: fleet snapshot show")
-            );
+            return Err(refused(text).hint(by_hand(manifest)));
         }
         let mut entries = BTreeSet::new();
         let folders = manifest.folders.iter().map(|folder| folder.path.as_str());
@@ -100,6 +98,15 @@ impl Restore {
     }
 }
 
+/// What brings back a snapshot that is of no databases of a node.
+fn by_hand(manifest: &Manifest) -> String {
+    let loads = if manifest.streamed { ", then psql --dbname=NEW_DATABASE --file=postgres/DATABASE.sql" } else { "" };
+    format!(
+        "unpack it by hand: zstd -dc SEGMENT | tar x{loads}; its segments: fleet snapshot show {} --files",
+        manifest.id
+    )
+}
+
 /// Why a name can't be exchanged in the folder of the databases.
 fn entry_flaw(entry: &str) -> Option<&'static str> {
     match entry {
@@ -138,6 +145,7 @@ mod tests {
             sealed: true,
             down_ms: None,
             node: None,
+            streamed: false,
             roots: BTreeMap::from([(ROOT.to_owned(), "/var/lib/v/data".to_owned())]),
             files: paths.iter().map(file).collect(),
             folders: Vec::new(),

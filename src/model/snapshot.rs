@@ -63,6 +63,10 @@ pub struct Manifest {
     pub down_ms: Option<u64>,
     /// Where the node stood, if it is one.
     pub node: Option<NodeState>,
+    /// Its files were made while they were read: nothing on the host could be hashed, and their checksums are only of what
+    /// came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streamed: bool,
     /// Folders of the host by the name that begins the paths of their files; absolute paths.
     pub roots: BTreeMap<String, String>,
     /// Regular files.

@@ -4,20 +4,26 @@ use std::collections::BTreeMap;
 
 use crate::model::backup::{Backup, Item, KEYRINGS, Keys, Profile};
 use crate::model::facts::NodeConfig;
-use crate::model::inventory::Role;
+use crate::model::inventory::{Role, ServiceId};
 use crate::model::plan::{Action, Check, Needs, Shape, Stage, Step, Task};
+use crate::ops::BackupOf;
 use crate::ops::halt::task;
 use crate::ops::scene::{Member, Scene, unit_runs};
+
+mod hosts;
+
+pub use hosts::{left_out, parts};
 
 /// How long a node may take until blocks come to it again, and its vote with them, ms.
 const HEALTHY_MS: u64 = 180_000;
 /// How long one item may take, ms. What makes no progress ends much earlier.
 const ARCHIVE_MS: u64 = 48 * 3_600_000;
 
-/// What is kept of the scene's nodes; `None` where that isn't what was asked for.
+/// What is kept of the scene's hosts; `None` where that isn't what was asked for.
 pub fn backup(scene: &Scene<'_>) -> Option<Backup> {
     let asked = scene.request.backup.as_ref()?;
-    let items = scene.members.iter().flat_map(|member| items(scene, member)).collect();
+    let of_nodes = scene.members.iter().flat_map(|member| items(scene, member));
+    let items = of_nodes.chain(parts(scene).into_iter().map(|part| part.item)).collect();
     Some(Backup { store: asked.store.clone(), parallel: asked.parallel, rate: asked.rate, items })
 }
 
@@ -26,11 +32,18 @@ pub fn is_sealed(scene: &Scene<'_>, role: Role) -> bool {
     profiles(scene, role).iter().any(|profile| profile.is_sealed())
 }
 
+/// Whether what is kept is what is usual for each role.
+fn asks_for_none(asked: &BackupOf) -> bool {
+    asked.profiles.is_empty() && asked.lists.is_empty()
+}
+
+/// What is kept of nodes.
 fn profiles(scene: &Scene<'_>, role: Role) -> Vec<Profile> {
     let Some(asked) = &scene.request.backup else { return Vec::new() };
-    let profiles = if asked.profiles.is_empty() { Profile::of_role(role) } else { &asked.profiles };
+    let profiles = if asks_for_none(asked) { Profile::of_role(role) } else { &asked.profiles };
     let spared = |profile: &Profile| role == Role::Validator && profile.is_sealed() && !asked.named;
-    let mut profiles: Vec<Profile> = profiles.iter().copied().filter(|profile| !spared(profile)).collect();
+    let of_node = profiles.iter().copied().filter(|profile| profile.is_of_node());
+    let mut profiles: Vec<Profile> = of_node.filter(|profile| !spared(profile)).collect();
     profiles.sort_unstable();
     profiles.dedup();
     profiles
@@ -47,6 +60,8 @@ fn items(scene: &Scene<'_>, member: &Member<'_>) -> Vec<Item> {
         genesis: member.facts.and_then(|facts| facts.genesis_sha256.clone()),
         version: member.facts.and_then(|facts| facts.version.clone()),
         keys: (profile == Profile::Keys).then(|| Keys { names: key_places(member).1, recipients: recipients.clone() }),
+        list: None,
+        postgres: None,
     };
     let cosmovisor = member.facts.is_some_and(|facts| facts.cosmovisor);
     let has = |profile: &Profile| *profile != Profile::Cosmovisor || cosmovisor;
@@ -61,6 +76,8 @@ fn roots(profile: Profile, member: &Member<'_>) -> BTreeMap<String, String> {
         Profile::Cosmovisor => ("cosmovisor", below("cosmovisor")),
         Profile::Statesync => ("snapshots", below("data/snapshots")),
         Profile::Keys => return key_places(member).0,
+        // Of hosts, and of services that are no node.
+        Profile::Provider | Profile::Monitoring | Profile::Postgres | Profile::Paths => return BTreeMap::new(),
     };
     BTreeMap::from([(name.to_owned(), path)])
 }
@@ -108,18 +125,19 @@ pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
         tasks: sealed.into_iter().map(|member| sealing(scene, member)).collect(),
     };
     let items = backup(scene).map(|backup| backup.items).unwrap_or_default();
+    let mut services: Vec<&ServiceId> = Vec::new();
+    for item in &items {
+        if !services.contains(&&item.service) {
+            services.push(&item.service);
+        }
+    }
     let store = Stage {
         name: "store".into(),
         shape: Shape::Parallel,
         needs: Needs::All,
         timeout_ms: ARCHIVE_MS,
         safe_point: true,
-        tasks: scene
-            .members
-            .iter()
-            .map(|member| archiving(&items, member))
-            .filter(|one| !one.steps.is_empty())
-            .collect(),
+        tasks: services.into_iter().map(|service| archiving(&items, service)).collect(),
         ..seal.clone()
     };
     [seal, store].into_iter().filter(|stage| !stage.tasks.is_empty()).collect()
@@ -136,13 +154,13 @@ fn sealing(scene: &Scene<'_>, member: &Member<'_>) -> Task {
     task
 }
 
-fn archiving(items: &[Item], member: &Member<'_>) -> Task {
-    let of_member = items.iter().enumerate().filter(|(_, item)| item.service == member.service.id);
+fn archiving(items: &[Item], service: &ServiceId) -> Task {
+    let of_service = items.iter().enumerate().filter(|(_, item)| item.service == *service);
     let step = |item| Step {
         expect: Check::Nothing,
         action: Action::Archive { item },
         verify: Check::Nothing,
         timeout_ms: ARCHIVE_MS,
     };
-    Task { service: member.service.id.clone(), steps: of_member.map(|(item, _)| step(item)).collect() }
+    Task { service: service.clone(), steps: of_service.map(|(item, _)| step(item)).collect() }
 }

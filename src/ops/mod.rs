@@ -18,7 +18,9 @@ mod without;
 pub use request::{BackupOf, Clear, Planned, Refusal, Request, RestoreOf, Situation};
 pub use without::without;
 
-use crate::model::plan::{Agreement, AllowMissing, FORMAT, Finding, Operation, Plan, Stage};
+use std::collections::BTreeMap;
+
+use crate::model::plan::{Agreement, AllowMissing, FORMAT, Finding, Operation, Plan, Stage, Target};
 use crate::ops::rules::Verdict;
 use crate::ops::scene::Scene;
 
@@ -49,7 +51,7 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
         operation: scene.request.operation,
         chain: scene.chain.name.clone(),
         chain_id: scene.chain.chain_id.clone(),
-        targets: scene.members.iter().map(|one| (one.service.id.to_string(), one.target.clone())).collect(),
+        targets: targets(scene),
         power: scene.power_view(),
         stages: stages(scene),
         notices: verdict.findings.clone(),
@@ -69,6 +71,13 @@ fn assemble(scene: &Scene<'_>, verdict: &Verdict) -> Plan {
     };
     needs::settle(&mut plan);
     plan
+}
+
+/// What the steps act on; a host's own node stands for its host, too.
+fn targets(scene: &Scene<'_>) -> BTreeMap<String, Target> {
+    let parts = backup::parts(scene).into_iter().map(|part| part.target);
+    let nodes = scene.members.iter().map(|one| one.target.clone());
+    parts.chain(nodes).map(|target| (target.service.to_string(), target)).collect()
 }
 
 fn stages(scene: &Scene<'_>) -> Vec<Stage> {

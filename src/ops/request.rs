@@ -19,7 +19,7 @@ const STOP_MS: u64 = 90_000;
 pub struct Request {
     /// What is to be done.
     pub operation: Operation,
-    /// The chain's name in the inventory.
+    /// The chain's name in the inventory; empty where none is meant.
     pub chain: String,
     /// The selected hosts, by name.
     pub hosts: Vec<String>,
@@ -69,8 +69,10 @@ pub struct RestoreOf {
 pub struct BackupOf {
     /// In which store.
     pub store: String,
-    /// These profiles; empty: what is usual for each role.
+    /// These profiles; none, and no lists either: what is usual for each role.
     pub profiles: Vec<Profile>,
+    /// Profiles of the inventory, by name.
+    pub lists: Vec<String>,
     /// Whether the hosts were named; a validator that wasn't is never stopped for it.
     pub named: bool,
     /// Hosts that stream at once.

@@ -65,15 +65,18 @@ impl<'a> Scene<'a> {
     /// Refused when there is nothing to act on.
     pub fn new(request: &'a Request, situation: &'a Situation<'a>) -> Result<Self, Refusal> {
         let nothing = || Refusal { findings: vec![rules::nothing_to_do(&request.chain)] };
-        let chain = situation.inventory.chains.get(&request.chain).ok_or_else(nothing)?;
+        let chain = situation.inventory.chain(&request.chain).ok_or_else(nothing)?;
         let powers = Powers::new(chain, situation);
         let mut scene = Self { request, situation, chain, members: Vec::new(), left_out: Vec::new(), powers };
         scene.members = scene.selected().flat_map(|host| scene.members_on(host)).collect();
         scene.leave_out();
-        if scene.members.is_empty() { Err(nothing()) } else { Ok(scene) }
+        let more = backup::left_out(&scene);
+        let named: BTreeSet<ServiceId> = scene.left_out.iter().map(|one| one.service.clone()).collect();
+        scene.left_out.extend(more.into_iter().filter(|one| !named.contains(&one.service)));
+        if scene.members.is_empty() && backup::parts(&scene).is_empty() { Err(nothing()) } else { Ok(scene) }
     }
 
-    fn selected(&self) -> impl Iterator<Item = &'a Host> {
+    pub fn selected(&self) -> impl Iterator<Item = &'a Host> {
         let request = self.request;
         self.situation.inventory.hosts.iter().filter(move |host| request.hosts.contains(&host.name))
     }

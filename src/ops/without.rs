@@ -13,12 +13,14 @@ pub fn without(plan: &Plan, services: &[ServiceId], reason: &str) -> Plan {
     let ours = plan.power.planned + plan.power.ours_elsewhere;
     for service in services {
         let Some(target) = plan.targets.remove(&service.to_string()) else { continue };
-        if target.chain_id == plan.chain_id {
+        if target.chain_id == plan.chain_id || plan.backup.is_some() {
             plan.left_out.push(LeftOut { service: target.service, power: target.power, reason: reason.into() });
         }
     }
     let hosts: BTreeSet<String> = nodes(&plan).map(|service| service.host.clone()).collect();
-    plan.targets.retain(|_, target| hosts.contains(&target.service.host));
+    // What is kept of a host needs no node there.
+    let kept = plan.backup.is_some();
+    plan.targets.retain(|_, target| kept || hosts.contains(&target.service.host));
     plan.power.planned = distinct_power(plan.targets.values());
     plan.power.ours_elsewhere = ours - plan.power.planned;
     drop_tasks(&mut plan);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::backup::Profile;
+use crate::model::backup::{Item, Profile};
 use crate::model::fold::fold;
 use crate::model::plan::{Action, Check, Finding, Instant, LeftOut, Needs, Operation, Plan, Rung, Shape, Stage, Task};
 use crate::render::paint::Paint;
@@ -75,7 +75,8 @@ fn head(plan: &Plan, width: usize, paint: Paint) -> Vec<String> {
     };
     let hosts = counted(plan.hosts().len(), "host");
     let digest = plan.digest().to_string();
-    let text = format!("Plan {digest}  {} of {}, {hosts}, {power}", plan.operation.words(), plan.chain_id);
+    let power = if plan.chain_id.is_empty() { String::new() } else { format!(", {power}") };
+    let text = format!("Plan {digest}  {}, {hosts}{power}", plan.title());
     let mut lines = crate::render::words::wrapped(&text, width, 2);
     for line in &mut lines {
         *line = line.replacen(&digest, &paint.good(&digest), 1);
@@ -170,18 +171,22 @@ fn seal_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
 
 /// What is kept, by profile.
 fn store_rows(plan: &Plan) -> Vec<Row> {
-    let items = plan.backup.as_ref().map_or(&[][..], |backup| &backup.items);
-    let of = |profile: Profile| {
-        let names: Vec<String> =
-            items.iter().filter(|item| item.profile == profile).map(|item| item.service.to_string()).collect();
-        let who = fold(names.iter().map(String::as_str));
-        let text = match items.iter().find_map(|item| item.keys.as_ref()).filter(|_| profile == Profile::Keys) {
+    let items = plan.backup.iter().flat_map(|backup| &backup.items);
+    let mut items: Vec<&Item> = items.filter(|item| plan.target(&item.service).is_some()).collect();
+    items
+        .sort_by_key(|item| Profile::ALL.into_iter().position(|profile| profile == item.profile).unwrap_or(usize::MAX));
+    let of = |name: &str| {
+        let of_profile: Vec<&&Item> = items.iter().filter(|item| item.profile_name() == name).collect();
+        let names: Vec<String> = of_profile.iter().map(|item| item.service.to_string()).collect();
+        let text = match of_profile.iter().find_map(|item| item.keys.as_ref()) {
             Some(keys) => format!("keys, encrypted by age for {}", keys.recipients.join(", ")),
-            None => profile.name().into(),
+            None => name.into(),
         };
-        (!names.is_empty()).then(|| Row { name: "store".into(), who, text })
+        Row { name: "store".into(), who: fold(names.iter().map(String::as_str)), text }
     };
-    Profile::ALL.into_iter().filter_map(of).collect()
+    let mut names: Vec<&str> = items.iter().map(|item| item.profile_name()).collect();
+    names.dedup();
+    names.into_iter().map(of).collect()
 }
 
 fn log_words(plan: &Plan, stage: &Stage) -> String {

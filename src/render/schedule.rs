@@ -13,7 +13,7 @@ pub struct Row<'a> {
     pub schedule: &'a Schedule,
     /// Its hosts.
     pub hosts: Vec<String>,
-    /// Their chain.
+    /// Their chain's id; empty where none is meant.
     pub chain_id: String,
     /// What is remembered.
     pub record: Record,

@@ -60,7 +60,12 @@ pub fn one(manifest: &Manifest, proven: Option<i64>, files: bool, width: usize) 
     if let Some(parent) = &manifest.parent {
         say("upon", parent.clone());
     }
-    say("node", if manifest.sealed { stopped(manifest.down_ms) } else { "ran while it was taken".to_owned() });
+    match (&manifest.node, manifest.streamed) {
+        (_, true) => say("hashed", "as it was received, only: a dump has no checksum at its source".to_owned()),
+        (None, _) if !manifest.sealed => say("copied", "while it was in use".to_owned()),
+        (_, _) if manifest.sealed => say("node", stopped(manifest.down_ms)),
+        _ => say("node", "ran while it was taken".to_owned()),
+    }
     if let Some(node) = &manifest.node {
         let height = node.height.map_or_else(|| "an unknown height".to_owned(), |height| format!("height {height}"));
         say("chain", format!("{} at {height}, database {}", node.chain_id, node.backend));
@@ -84,6 +89,9 @@ pub fn one(manifest: &Manifest, proven: Option<i64>, files: bool, width: usize) 
         say("left out", format!("{} more", manifest.left_out.len() - left_out));
     }
     if files {
+        // Where they are in the store, for whom has to unpack them by hand.
+        let place = |sha256: &str| format!("  segments/{}/{sha256}.tar.zst", sha256.get(..2).unwrap_or_default());
+        lines.extend(manifest.segments.iter().map(|segment| place(&segment.sha256)));
         lines.extend(
             manifest.files.iter().map(|file| format!("{}  {:>7}  {}", file.sha256, size(file.size), file.path)),
         );

@@ -39,6 +39,8 @@ pub const HASH: &str = script!("hash.sh");
 pub const BINARY: &str = script!("binary.sh");
 /// Streams files as a tar archive.
 pub const PACK: &str = script!("pack.sh");
+/// Streams a dump of a database.
+pub const DUMP: &str = script!("dump.sh");
 /// Takes a snapshot in.
 pub const RECEIVE: &str = script!("receive.sh");
 /// Removes a clone.

@@ -260,7 +260,9 @@ impl Script {
             let said = String::from_utf8_lossy(&self.stderr);
             // tar's last line says only that it failed.
             let tells = |line: &&str| !line.trim().is_empty() && !line.contains("Exiting with failure");
-            let why = said.lines().rev().find(tells).unwrap_or("nothing was said").trim();
+            // What comes before the mark is the login's.
+            let mut own = said.lines().rev().take_while(|line| !line.starts_with("fleet-begin-"));
+            let why = own.find(tells).unwrap_or("nothing was said").trim();
             return Err(LinkError::new(LinkErrorKind::Failed, format!("{}: {why}", self.host)));
         }
         self.ended = true;

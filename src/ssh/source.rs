@@ -24,6 +24,8 @@ pub use receive::{Kept, Receiver, Receiving, Unpacking};
 const STILL: Duration = Duration::from_secs(60);
 /// How long one file may take to be hashed.
 const HASHING: Duration = Duration::from_secs(900);
+/// How long a dump may stand still: it may wait for a lock of the database.
+const DUMPING: Duration = Duration::from_secs(300);
 /// The most bytes of a list.
 const LONGEST: usize = 1 << 30;
 /// Pieces of a stream on their way to its reader.
@@ -34,7 +36,7 @@ const SENT: usize = 32 << 10;
 /// Something below a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// `f` a file, `d` a folder, `l` a symbolic link, or another letter of `find`.
+    /// `f` a file, `d` a folder, `l` a symbolic link, or another letter of `find`; `-`: nothing is there.
     pub kind: char,
     /// Bytes.
     pub size: u64,
@@ -44,7 +46,7 @@ pub struct Found {
     pub mtime_ns: i64,
     /// Inode.
     pub inode: u64,
-    /// Its path below the folder, as it is.
+    /// Its path below the folder, as it is; empty for what was asked for itself, where that is no folder.
     pub name: Vec<u8>,
 }
 
@@ -67,7 +69,7 @@ impl Source {
         Self { rate, ..self }
     }
 
-    /// What is below these folders, without crossing into other file systems; nothing for a folder that isn't there.
+    /// What is below these folders, without crossing into other file systems.
     pub async fn list(&self, folders: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
         self.lists(scripts::LIST, folders).await
     }
@@ -123,15 +125,26 @@ impl Source {
     /// A tar archive of files below `folder`, which is called `root` in it. What it is read from blocks: for a thread of
     /// its own.
     pub async fn pack(&self, root: &str, folder: &str, names: &[String]) -> Result<Packed, LinkError> {
-        let mut script = open_script(&self.link, self.r#become, scripts::PACK, &[root, folder]).await?;
+        let script = open_script(&self.link, self.r#become, scripts::PACK, &[root, folder]).await?;
         let feeding = feed(&script, names);
+        Ok(self.pump(script, STILL, Some(feeding)))
+    }
+
+    /// A dump of `PostgreSQL`'s database, made by the host's user `user`: SQL. It ends well only if `pg_dump` did.
+    pub async fn dump(&self, user: &str, database: &str) -> Result<Packed, LinkError> {
+        let script = open_script(&self.link, self.r#become, scripts::DUMP, &[user, database]).await?;
+        Ok(self.pump(script, DUMPING, None))
+    }
+
+    /// What a script writes, to be read by a thread of its own.
+    fn pump(&self, mut script: Script, still: Duration, feeding: Option<JoinHandle<()>>) -> Packed {
         let (pieces, receiver) = mpsc::channel(PIECES);
         let (host, rate) = (self.link.name().to_owned(), self.rate.clone());
         tokio::spawn(async move {
             loop {
-                let next = match timeout(STILL, script.bytes()).await {
+                let next = match timeout(still, script.bytes()).await {
                     Ok(next) => next,
-                    Err(_) => Err(stands_still(&host, STILL)),
+                    Err(_) => Err(stands_still(&host, still)),
                 };
                 let (piece, last) = match next {
                     Ok(Some(bytes)) => (Ok(bytes), false),
@@ -145,9 +158,11 @@ impl Source {
                     break;
                 }
             }
-            feeding.abort();
+            if let Some(feeding) = feeding {
+                feeding.abort();
+            }
         });
-        Ok(Packed { receiver, piece: Vec::new(), at: 0 })
+        Packed { receiver, piece: Vec::new(), at: 0 }
     }
 
     /// Removes the clone that run `run` has made of the databases in `db_dir`.
@@ -184,7 +199,7 @@ fn feed(script: &Script, names: &[String]) -> JoinHandle<()> {
     })
 }
 
-/// A tar archive on its way. Reading blocks.
+/// A stream on its way: a tar archive, or a dump. Reading blocks.
 pub struct Packed {
     receiver: mpsc::Receiver<Result<Vec<u8>, String>>,
     piece: Vec<u8>,
@@ -255,6 +270,30 @@ mod tests {
             name: b"a b/\xff\nc".to_vec(),
         };
         assert_eq!(lists(text), Some(vec![vec![found], Vec::new()]));
+    }
+
+    #[test]
+    fn a_host_without_pg_dump_says_what_to_install() {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", scripts::DUMP, "sh", "postgres", "provider"]).env_clear().env("PATH", "/nonexistent");
+        let output = shell.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("install postgresql-client"), "{said}");
+        assert_eq!(output.stdout, b"");
+    }
+
+    #[test]
+    fn paths_are_listed_whether_folders_files_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x"), "12345").unwrap();
+        let file = folder.path().join("x");
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", scripts::LIST, "sh"]).arg(folder.path()).arg(&file).arg(file.join("y")).arg("/nonexistent");
+        let all = lists(&shell.output().unwrap().stdout).unwrap();
+        let shown: Vec<Vec<(char, u64, &[u8])>> =
+            all.iter().map(|list| list.iter().map(|one| (one.kind, one.size, &one.name[..])).collect()).collect();
+        let nothing = vec![('-', 0, &b""[..])];
+        assert_eq!(shown, [vec![('f', 5, &b"x"[..])], vec![('f', 5, &b""[..])], nothing.clone(), nothing]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::{Store, layout};
 use crate::error::{Error, Result};
 use crate::model::snapshot::{FileEntry, Gathered, SegmentEntry, id_flaw, part_name, path_flaw};
 
+mod stream;
+
 /// What a host said of a file before it streamed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {

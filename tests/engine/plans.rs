@@ -108,6 +108,8 @@ pub fn backup() -> Plan {
         genesis: None,
         version: None,
         keys: None,
+        list: None,
+        postgres: None,
     };
     let items: Vec<Item> =
         all.iter().flat_map(|host| [item(host, Profile::Config), item(host, Profile::Data)]).collect();

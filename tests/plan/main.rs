@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
 mod agreement;
+mod backup;
 mod invariants;
 mod oracle;
 mod overruled;

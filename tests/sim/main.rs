@@ -14,6 +14,7 @@ mod locks;
 mod logs;
 mod many;
 mod outcomes;
+mod profiles;
 mod restart;
 mod restore;
 mod rig;

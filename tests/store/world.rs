@@ -261,6 +261,7 @@ pub fn manifest(id: &str, parent: Option<String>, all: &Gathered) -> Manifest {
         sealed: true,
         down_ms: None,
         node: None,
+        streamed: false,
         roots: [("data".to_owned(), "/var/lib/x/data".to_owned())].into(),
         files,
         folders: Vec::new(),

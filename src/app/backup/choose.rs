@@ -1,10 +1,10 @@
 //! What of a host's folders becomes a snapshot, and what of that is in the store already. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::backup::{Item, Profile, left_out};
+use crate::model::backup::{Excludes, Item, Profile, left_out};
 use crate::model::plan::Target;
-use crate::model::snapshot::{FileEntry, FolderEntry, LeftOut, SegmentEntry, path_flaw};
+use crate::model::snapshot::{FileEntry, FolderEntry, LeftOut, Manifest, SegmentEntry, path_flaw};
 use crate::ssh::source::Found;
 use crate::store::Expected;
 
@@ -21,13 +21,35 @@ pub struct Chosen {
     pub folders: Vec<FolderEntry>,
     /// What stays out.
     pub left_out: Vec<LeftOut>,
+    /// Roots that are one file, and the folder it is in.
+    pub parents: BTreeMap<String, String>,
+    /// Whether anything is at any root.
+    pub is_anything: bool,
 }
 
 impl Chosen {
-    /// Sorts what a host lists below one root.
-    pub fn add(&mut self, profile: Profile, root: &str, found: Vec<Found>) {
-        for one in found {
+    /// Sorts what a host lists below one root, which is at `place`.
+    pub fn add(&mut self, (profile, excludes): (Profile, &Excludes), (root, place): (&str, &str), found: Vec<Found>) {
+        let mut told = BTreeSet::new();
+        for mut one in found {
+            if one.name.is_empty() && one.kind == '-' {
+                self.left_out.push(LeftOut { path: root.into(), reason: format!("there is no {place}") });
+                continue;
+            }
+            if one.name.is_empty() {
+                let (folder, name) = place.rsplit_once('/').unwrap_or(("", place));
+                one.name = name.into();
+                self.parents.insert(root.to_owned(), if folder.is_empty() { "/" } else { folder }.to_owned());
+            }
+            self.is_anything = true;
             let name = String::from_utf8_lossy(&one.name).into_owned();
+            if let Some(top) = excludes.excluded(&name) {
+                // With a folder goes all that is in it.
+                if told.insert(top.to_owned()) {
+                    self.left_out.push(LeftOut { path: escaped(&format!("{root}/{top}")), reason: "excluded".into() });
+                }
+                continue;
+            }
             // The clone's own marks.
             if profile.is_sealed() && matches!(name.split('/').next(), Some(".sealed" | ".wal")) {
                 continue;
@@ -41,7 +63,7 @@ impl Chosen {
             };
             match reason {
                 Some(reason) => {
-                    self.left_out.push(LeftOut { path: path.escape_default().to_string(), reason: reason.into() });
+                    self.left_out.push(LeftOut { path: escaped(&path), reason: reason.into() });
                 }
                 None if one.kind == 'd' => {
                     self.folders.push(FolderEntry { path, mode: one.mode, mtime_ns: one.mtime_ns });
@@ -72,6 +94,10 @@ impl Chosen {
     }
 }
 
+fn escaped(path: &str) -> String {
+    path.escape_default().to_string()
+}
+
 /// Files that the store has, by their path.
 #[derive(Debug, Default)]
 pub struct Known<'a>(BTreeMap<&'a str, (&'a FileEntry, &'a [SegmentEntry])>);
@@ -95,6 +121,26 @@ impl<'a> Known<'a> {
         let same = |file: &FileEntry| (file.size, &file.sha256) == (found.size, &found.sha256);
         self.0.get(path).copied().filter(|(file, _)| same(file))
     }
+}
+
+/// The parent's files that are there in the same size.
+pub fn still_there<'a>(parent: &'a Manifest, chosen: &'a Chosen) -> impl Iterator<Item = &'a FileEntry> {
+    parent.files.iter().filter(|file| {
+        let (root, name) = file.path.split_once('/').unwrap_or((&file.path, ""));
+        let now = chosen.files.get(&(root.to_owned(), name.to_owned()));
+        now.is_some_and(|now| now.size == file.size)
+    })
+}
+
+/// The parent's files that are not in one of these segments.
+pub fn worth<'a>(parent: Option<&'a Manifest>, dropped: &[&str]) -> (Vec<FileEntry>, &'a [SegmentEntry]) {
+    let Some(parent) = parent else { return (Vec::new(), &[]) };
+    let good = |number: &u32| {
+        let segment = parent.segments.get(*number as usize);
+        segment.is_some_and(|segment| !dropped.contains(&segment.sha256.as_str()))
+    };
+    let files = parent.files.iter().filter(|file| file.segments.iter().all(good)).cloned();
+    (files.collect(), &parent.segments)
 }
 
 /// The segments of `files` that too little of is used any more.
@@ -155,11 +201,46 @@ mod tests {
     fn files_folders_and_what_stays_out() {
         let mut chosen = Chosen::default();
         let list = ["config.toml", "priv_validator_key.json", "a\nb"].map(|name| found('f', name));
-        chosen.add(Profile::Config, "config", [&list[..], &[found('d', "gentx"), found('l', "link")]].concat());
+        let none = Excludes::default();
+        chosen.add(
+            (Profile::Config, &none),
+            ("config", "/h/config"),
+            [&list[..], &[found('d', "gentx"), found('l', "link")]].concat(),
+        );
         assert_eq!(chosen.files.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["config.toml"]);
         assert_eq!(chosen.folders[0].path, "config/gentx");
         let out: Vec<&str> = chosen.left_out.iter().map(|one| one.path.as_str()).collect();
         assert_eq!(out, ["config/priv_validator_key.json", "config/a\\nb", "config/link"]);
+    }
+
+    #[test]
+    fn what_a_glob_excludes_is_told_once_with_its_folder() {
+        let mut chosen = Chosen::default();
+        let globs = Excludes::new(&["*.tmp".to_owned(), "cache".to_owned()]).unwrap();
+        let names = ["a.sh", "x.tmp", "cache/1", "cache/2", "deploy.key"].map(|name| found('f', name));
+        chosen.add((Profile::Paths, &globs), ("opt", "/opt"), [&names[..], &[found('d', "cache")]].concat());
+        assert_eq!(chosen.files.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["a.sh"]);
+        let out: Vec<(&str, &str)> = chosen.left_out.iter().map(|one| (&*one.path, &*one.reason)).collect();
+        let key = ("opt/deploy.key", "may hold a private key");
+        assert_eq!(out, [("opt/x.tmp", "excluded"), ("opt/cache", "excluded"), key]);
+        assert_eq!(chosen.folders, []);
+    }
+
+    #[test]
+    fn a_root_is_a_folder_a_file_or_nothing() {
+        let (mut chosen, none) = (Chosen::default(), Excludes::default());
+        let of = (Profile::Paths, &none);
+        chosen.add(of, ("gone", "/gone"), vec![found('-', "")]);
+        assert!(!chosen.is_anything);
+        assert_eq!(chosen.left_out[0].reason, "there is no /gone");
+        chosen.add(of, ("etc-x.conf", "/etc/x.conf"), vec![found('f', "")]);
+        chosen.add(of, ("top", "/top"), vec![found('f', "")]);
+        chosen.add(of, ("tls.key", "/etc/tls.key"), vec![found('f', "")]);
+        let files: Vec<String> = chosen.files.keys().map(|(root, name)| format!("{root}/{name}")).collect();
+        assert_eq!(files, ["etc-x.conf/x.conf", "top/top"]);
+        let parents: Vec<&str> = chosen.parents.values().map(String::as_str).collect();
+        assert_eq!(parents, ["/etc", "/etc", "/"]);
+        assert_eq!(chosen.left_out[1].path, "tls.key/tls.key");
     }
 
     #[test]

@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore};
 
-use super::choose::{Chosen, Known, hardly_used, parts};
+use super::choose::{Chosen, Known, hardly_used, parts, still_there, worth};
+use super::counters::Counters;
 use super::{node, statesync};
 use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
-use crate::model::backup::{Item, Kept, Profile};
-use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest, SegmentEntry};
+use crate::model::backup::{Excludes, Item, Kept, Profile};
+use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest};
 use crate::ssh::rate::Rate;
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
@@ -24,6 +26,9 @@ use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
 const STREAMS: usize = 2;
 /// How often a part is asked for: a file may have changed between its hash and its bytes, or the link have died.
 pub(super) const ATTEMPTS: usize = 2;
+
+/// The longest id.
+const LONGEST: usize = 64;
 
 /// Keeps items of one run.
 pub struct Keeper {
@@ -37,7 +42,8 @@ pub struct Keeper {
     pub hold: Mutex<Option<Hold>>,
 }
 
-type Listed<'a> = BTreeMap<&'a str, Vec<(String, Expected)>>;
+/// Files by root, with where the root is on the host.
+type Listed<'a> = BTreeMap<(&'a str, &'a str), Vec<(String, Expected)>>;
 
 #[async_trait]
 impl Archive for Keeper {
@@ -47,11 +53,14 @@ impl Archive for Keeper {
         self.take_hold(wanted).await?;
         if self.store.ids().await.map_err(Fault::from)?.contains(&batch.id) {
             let manifest = self.store.manifest(&batch.id).await.map_err(Fault::from)?;
-            return Ok(kept(&manifest, 0));
+            let same = (&manifest.service, &manifest.profile) == (&batch.service, &batch.profile);
+            let other = || Fault::answer(&format!("the snapshot {} is of {}", batch.id, manifest.service));
+            return if same { Ok(kept(&manifest, 0)) } else { Err(other()) };
         }
-        match &wanted.item.keys {
-            Some(keys) => self.bring_keys(wanted, &batch, keys).await,
-            None => match self.bring(wanted, &batch, tell).await {
+        match (&wanted.item.postgres, &wanted.item.keys) {
+            (Some(postgres), _) => self.dump(wanted, &batch, postgres, tell).await,
+            (None, Some(keys)) => self.bring_keys(wanted, &batch, keys).await,
+            (None, None) => match self.bring(wanted, &batch, tell).await {
                 // The application may just have finished another one.
                 Err(_) if wanted.item.profile == Profile::Statesync => self.bring(wanted, &batch, tell).await,
                 ended => ended,
@@ -93,20 +102,22 @@ impl Keeper {
         let dropped = parent.as_ref().map(|parent| hardly_used(still_there(parent, &chosen), &parent.segments));
         let (of_parent, segments) = worth(parent.as_ref(), &dropped.unwrap_or_default());
         known.add(&of_parent, segments);
-        let mut to_bring: BTreeMap<&str, Vec<(String, Expected)>> = BTreeMap::new();
+        let roots = roots(wanted, &chosen);
+        let mut to_bring: Listed<'_> = BTreeMap::new();
         for ((root, name), expected) in &chosen.files {
-            match known.table(&format!("{root}/{name}"), expected) {
-                Some((file, segments)) => gathered.add(file, segments).map_err(Fault::from)?,
-                None => to_bring.entry(root).or_default().push((name.clone(), expected.clone())),
+            if let Some((file, segments)) = known.table(&format!("{root}/{name}"), expected) {
+                gathered.add(file, segments).map_err(Fault::from)?;
+            } else {
+                let place = (root.as_str(), roots.get(root).map_or("", String::as_str));
+                to_bring.entry(place).or_default().push((name.clone(), expected.clone()));
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
         if wanted.item.profile == Profile::Statesync && self.choose(wanted, &source).await?.files != chosen.files {
             return Err(Fault::answer("the application's snapshots changed while they were copied"));
         }
-        let manifest =
-            self.manifest(wanted, Some(&source), batch, (chosen, gathered), parent.map(|parent| parent.id)).await;
-        self.commit(&manifest).await?;
+        let parent = parent.map(|parent| parent.id);
+        let manifest = self.commit(wanted, Some(&source), batch, (chosen, gathered), parent).await?;
         if wanted.item.profile.is_sealed() {
             // What stays is removed by the host itself, or by the next backup.
             let _ = source.unseal(&wanted.fence.run, &wanted.target.db_dir).await;
@@ -114,21 +125,15 @@ impl Keeper {
         Ok(kept(&manifest, came))
     }
 
-    /// Finishes a snapshot, as long as no prune may have gone on beside it.
-    pub(super) async fn commit(&self, manifest: &Manifest) -> Result<(), Fault> {
-        if let Some(hold) = &*self.hold.lock().await {
-            hold.check().map_err(Fault::from)?;
-        }
-        self.store.commit(manifest).await.map_err(Fault::from)
-    }
-
     async fn choose(&self, wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {
-        let Item { profile, roots, .. } = &wanted.item;
+        let Item { profile, roots, list, .. } = &wanted.item;
+        let globs = list.as_ref().map_or(&[][..], |list| &list.exclude);
+        let excludes = Excludes::new(globs).map_err(Fault::from)?;
         let places: Vec<String> = roots.values().map(|path| place(wanted, path)).collect();
         let lists = source.list(&places.iter().map(String::as_str).collect::<Vec<_>>()).await.map_err(Fault::from)?;
         let mut chosen = Chosen::default();
-        for (root, list) in roots.keys().zip(lists) {
-            chosen.add(*profile, root, list);
+        for ((root, place), list) in roots.keys().zip(&places).zip(lists) {
+            chosen.add((*profile, &excludes), (root, place), list);
         }
         if profile.is_sealed() {
             chosen.add_never_cloned(&wanted.item, &wanted.target);
@@ -141,13 +146,14 @@ impl Keeper {
         }
         if chosen.files.is_empty() {
             let paths = places.join(", ");
-            return Err(Fault::answer(&format!("there are no files in {paths}: nothing to keep")));
+            let why = if chosen.is_anything { "no files that are kept in" } else { "nothing at" };
+            return Err(Fault::answer(&format!("there is {why} {paths}")));
         }
         Ok(chosen)
     }
 
     /// The newest snapshot of the same.
-    async fn parent(&self, batch: &Batch) -> Result<Option<Manifest>, Error> {
+    pub(super) async fn parent(&self, batch: &Batch) -> Result<Option<Manifest>, Error> {
         let mut newest: Option<(i64, String)> = None;
         for (id, summary) in self.store.summaries().await? {
             let Ok(summary) = summary else { continue };
@@ -180,11 +186,11 @@ impl Keeper {
             there.add(&record.files, &record.segments);
         }
         let counters = Counters { done, came: Arc::clone(&came), all, tell };
-        for (root, files) in listed {
+        for (place, files) in listed {
             let divided = parts(files, STREAMS);
             let brought = divided
                 .into_iter()
-                .map(|part| self.bring_part(wanted, batch, (root, part), (known, &there), &counters));
+                .map(|part| self.bring_part(wanted, batch, (place, part), (known, &there), &counters));
             for taken in join_all(brought).await {
                 for one in taken? {
                     for file in &one.files {
@@ -200,16 +206,15 @@ impl Keeper {
         &self,
         wanted: &Wanted,
         batch: &Batch,
-        (root, mut part): (&str, Vec<(String, Expected)>),
+        ((root, folder), mut part): ((&str, &str), Vec<(String, Expected)>),
         (known, there): (&Known<'_>, &Known<'_>),
         counters: &Counters<'_>,
     ) -> Result<Vec<Gathered>, Fault> {
         let mut brought = Vec::new();
-        let folder = place(wanted, wanted.item.roots.get(root).map_or("", String::as_str));
         for attempt in 1..=ATTEMPTS {
             let source = self.source(batch).await?;
             let names: Vec<String> = part.iter().map(|(name, _)| name.clone()).collect();
-            let hashes = source.hash(&folder, &names).await.map_err(Fault::from)?;
+            let hashes = source.hash(folder, &names).await.map_err(Fault::from)?;
             let (mut again, mut reused) = (BTreeMap::new(), Gathered::default());
             for ((name, expected), sha256) in part.iter().zip(hashes) {
                 let (path, expected) = (format!("{root}/{name}"), Expected { sha256, ..expected.clone() });
@@ -227,7 +232,7 @@ impl Keeper {
             if again.is_empty() {
                 return Ok(brought);
             }
-            match self.stream(&source, batch, (root, &folder), &again, counters).await {
+            match self.stream(&source, batch, (root, folder), &again, counters).await {
                 Ok(taken) => {
                     brought.push(taken);
                     return Ok(brought);
@@ -272,26 +277,27 @@ impl Keeper {
         let names: Vec<String> = files.keys().map(below).collect();
         let packed = source.pack(root, folder, &names).await.map_err(Fault::from)?;
         let (store, batch, files) = (self.store.clone(), batch.clone(), files.clone());
-        let (done, came) = (Arc::clone(&counters.done), Arc::clone(&counters.came));
-        let taking = tokio::task::spawn_blocking(move || {
-            store.take(&batch, Cut::default(), files, packed, &mut |bytes| {
-                done.fetch_add(bytes, Ordering::Relaxed);
-                came.fetch_add(bytes, Ordering::Relaxed);
-            })
-        });
-        let telling = async {
-            loop {
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                counters.tell();
-            }
-        };
-        tokio::select! {
-            taken = taking => taken.map_err(|error| Fault::answer(&error.to_string()))?.map_err(Fault::from),
-            never = telling => never,
-        }
+        counters.count(move |told| store.take(&batch, Cut::default(), files, packed, told)).await
     }
 
-    pub(super) async fn manifest(
+    /// Writes the manifest, as long as no prune may have gone on beside it: from here on it is a snapshot.
+    pub(super) async fn commit(
+        &self,
+        wanted: &Wanted,
+        source: Option<&Source>,
+        batch: &Batch,
+        all: (Chosen, Gathered),
+        parent: Option<String>,
+    ) -> Result<Manifest, Fault> {
+        let manifest = self.manifest(wanted, source, batch, all, parent).await;
+        if let Some(hold) = &*self.hold.lock().await {
+            hold.check().map_err(Fault::from)?;
+        }
+        self.store.commit(&manifest).await.map_err(Fault::from)?;
+        Ok(manifest)
+    }
+
+    async fn manifest(
         &self,
         wanted: &Wanted,
         source: Option<&Source>,
@@ -299,8 +305,10 @@ impl Keeper {
         (chosen, gathered): (Chosen, Gathered),
         parent: Option<String>,
     ) -> Manifest {
-        let sealed = wanted.item.profile.is_sealed();
+        let (sealed, of_node) = (wanted.item.profile.is_sealed(), wanted.item.profile.is_of_node());
         let height = (wanted.item.profile == Profile::Statesync).then(|| statesync::height(&chosen)).flatten();
+        let roots = [&wanted.item.roots, &chosen.parents].into_iter().flatten();
+        let roots = roots.map(|(root, path)| (root.clone(), path.clone())).collect();
         let mut files = gathered.files;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Manifest {
@@ -313,8 +321,9 @@ impl Keeper {
             profile: batch.profile.clone(),
             sealed,
             down_ms: if sealed { node::down_ms(&*self.transport, &wanted.target).await } else { None },
-            node: Some(node::state(&*self.transport, source, wanted, height).await),
-            roots: wanted.item.roots.clone(),
+            node: if of_node { Some(node::state(&*self.transport, source, wanted, height).await) } else { None },
+            streamed: wanted.item.postgres.is_some(),
+            roots,
             files,
             folders: chosen.folders,
             left_out: chosen.left_out,
@@ -325,28 +334,24 @@ impl Keeper {
 
 /// The same run gives an item the same id, so that a resumed one goes on with it.
 fn batch(wanted: &Wanted) -> Batch {
-    let Item { service, profile, .. } = &wanted.item;
+    let (service, profile) = (&wanted.item.service, wanted.item.profile_name());
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let id = format!("{}-{service}-{}", wanted.fence.run, profile.name()).chars().map(plain).take(64).collect();
-    Batch { id, host: service.host.clone(), service: service.to_string(), profile: profile.name().into() }
+    let mut id: String = format!("{}-{service}-{profile}", wanted.fence.run).chars().map(plain).collect();
+    if id.len() > LONGEST {
+        // What is cut off may be all that tells it from another.
+        let hash = hex::encode(&Sha256::digest(&id)[..6]);
+        id = format!("{}-{hash}", &id[..LONGEST - 1 - hash.len()]);
+    }
+    Batch { id, host: service.host.clone(), service: service.to_string(), profile: profile.into() }
 }
 
-/// What all parts of an item have in common.
-struct Counters<'a> {
-    done: Arc<AtomicU64>,
-    came: Arc<AtomicU64>,
-    all: u64,
-    tell: &'a (dyn Fn(Progress) + Send + Sync),
-}
-
-impl Counters<'_> {
-    fn reuse(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn tell(&self) {
-        (self.tell)(Progress { done: self.done.load(Ordering::Relaxed), all: self.all });
-    }
+/// Where each root is read on the host: of a sealed item in its clone, and of one file in the folder that it is in.
+fn roots(wanted: &Wanted, chosen: &Chosen) -> BTreeMap<String, String> {
+    let read = |(root, path): (&String, &String)| {
+        let parent = chosen.parents.get(root).cloned();
+        (root.clone(), parent.unwrap_or_else(|| place(wanted, path)))
+    };
+    wanted.item.roots.iter().map(read).collect()
 }
 
 /// A known file with the times it has now.
@@ -357,25 +362,6 @@ fn now(file: &FileEntry, found: &Expected) -> FileEntry {
 /// Where an item's folder is read: of a sealed one, its clone.
 fn place(wanted: &Wanted, path: &str) -> String {
     if wanted.item.profile.is_sealed() { format!("{path}/.fleet-{}", wanted.fence.run) } else { path.to_owned() }
-}
-
-fn still_there<'a>(parent: &'a Manifest, chosen: &'a Chosen) -> impl Iterator<Item = &'a FileEntry> {
-    parent.files.iter().filter(|file| {
-        let (root, name) = file.path.split_once('/').unwrap_or((&file.path, ""));
-        let now = chosen.files.get(&(root.to_owned(), name.to_owned()));
-        now.is_some_and(|now| now.size == file.size)
-    })
-}
-
-/// The parent's files that are not in one of these segments.
-fn worth<'a>(parent: Option<&'a Manifest>, dropped: &[&str]) -> (Vec<FileEntry>, &'a [SegmentEntry]) {
-    let Some(parent) = parent else { return (Vec::new(), &[]) };
-    let good = |number: &u32| {
-        let segment = parent.segments.get(*number as usize);
-        segment.is_some_and(|segment| !dropped.contains(&segment.sha256.as_str()))
-    };
-    let files = parent.files.iter().filter(|file| file.segments.iter().all(good)).cloned();
-    (files.collect(), &parent.segments)
 }
 
 pub(super) fn kept(manifest: &Manifest, came: u64) -> Kept {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::choose::Chosen;
 use super::keep::{ATTEMPTS, Keeper, kept};
 use crate::engine::{Fault, Wanted};
-use crate::model::backup::{KEYRINGS, Kept, Keys, Profile};
+use crate::model::backup::{Excludes, KEYRINGS, Kept, Keys, Profile};
 use crate::model::snapshot::{FileEntry, Gathered, LeftOut, SegmentEntry};
 use crate::ssh::source::Source;
 use crate::store::{Batch, Expected, LARGEST_ENCRYPTED};
@@ -24,8 +24,7 @@ impl Keeper {
         for file in entries(&chosen, &segment) {
             gathered.add(&file, std::slice::from_ref(&segment)).map_err(Fault::from)?;
         }
-        let manifest = self.manifest(wanted, None, batch, (chosen, gathered), None).await;
-        self.commit(&manifest).await?;
+        let manifest = self.commit(wanted, None, batch, (chosen, gathered), None).await?;
         Ok(kept(&manifest, manifest.file_bytes()))
     }
 
@@ -73,7 +72,7 @@ async fn choose(wanted: &Wanted, keys: &Keys, source: &Source) -> Result<Chosen,
             let text = format!("{folder}/{name} isn't a file of its own: name the key's own file in config.toml");
             return Err(Fault::answer(&text));
         }
-        chosen.add(Profile::Keys, root, list);
+        chosen.add((Profile::Keys, &Excludes::default()), (root, folder), list);
     }
     let state = &wanted.target.state_file;
     chosen.files.retain(|(root, name), _| format!("{}/{name}", wanted.item.roots[root]) != *state);

@@ -1,9 +1,12 @@
 //! `fleet backup`.
 
 mod choose;
+mod counters;
+mod dump;
 mod keep;
 mod keys;
 mod node;
+mod scope;
 mod statesync;
 
 use std::path::Path;
@@ -15,21 +18,22 @@ use crate::app::context::Context;
 use crate::app::execute::Finished;
 use crate::app::gather::{Depth, gather};
 use crate::app::operate::{millis, plan_and_run};
-use crate::app::scope::{hosts_of, scope};
+use crate::app::scope::hosts_of;
 use crate::app::snapshot::place;
 use crate::cli::BackupArgs;
 use crate::engine::Archive;
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
-use crate::model::inventory::rate;
+use crate::model::inventory::{Chain, rate};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
 use crate::ops::{BackupOf, Request};
 use crate::ssh::rate::Rate;
 use crate::store::Store;
 use keep::Keeper;
+pub use scope::{Asked, scope_of};
 
-/// Copies of nodes into a store.
+/// Copies of nodes, and of other hosts, into a store.
 pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
     Ok(back_up(context, args).await?.map_or(0, |finished| finished.exit))
 }
@@ -37,11 +41,13 @@ pub async fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
 /// The same, and what came of it; `None` where the operator left or only looked.
 pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Finished>> {
     let selector = context.selector(args.selector.as_deref())?;
-    let scope = scope(&context.inventory, selector.as_deref())?;
+    let asked = Asked::named(&args.profile, &context.inventory)?;
+    let scope = scope_of(&context.inventory, selector.as_deref(), &asked)?;
     let store = place(&args.store, &context.inventory)?;
     let asked = BackupOf {
         store: utf8(&store)?,
-        profiles: args.profile.iter().map(|name| profile(name)).collect::<Result<_>>()?,
+        profiles: asked.profiles,
+        lists: asked.lists,
         named: selector.as_deref().is_some_and(names_hosts),
         parallel: args.parallel.get(),
         rate: match &args.limit_rate {
@@ -61,7 +67,7 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
     }
     Store::may_be_at(&store).await?;
     context.must_be_able_to_confirm(&args.confirm)?;
-    let chain = &context.inventory.chains[&scope.chain];
+    let chain = context.inventory.chain(&scope.chain).unwrap_or(Chain::NONE);
     let allow_missing = match &args.allow_missing {
         Some(text) => select(text, &context.inventory)?.hosts,
         None => Vec::new(),
@@ -73,7 +79,8 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
         ..Request::of(Operation::Backup, &scope.chain, scope.hosts.clone(), context.now_ms(), &args.confirm.accept)
     };
     request.check()?;
-    let hosts = hosts_of(&context.inventory, &scope.chain);
+    let mut hosts = hosts_of(&context.inventory, &scope.chain);
+    hosts.extend(scope.hosts.iter().filter(|host| !hosts.contains(host)).cloned().collect::<Vec<_>>());
     let bound = args.confirm.facts_timeout;
     let facts = gather(&*context.transport, &context.inventory, (&hosts, Depth::Full), context.now_ms(), bound).await;
     plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await
@@ -98,13 +105,6 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
         hosts: Semaphore::new(backup.parallel),
         hold: Mutex::new(None),
     })))
-}
-
-fn profile(name: &str) -> Result<Profile> {
-    Profile::named(name).ok_or_else(|| {
-        let all: Vec<&str> = Profile::ALL.into_iter().map(Profile::name).collect();
-        Error::usage(format!("--profile: there is no profile '{name}'")).hint(format!("one of {}", all.join(", ")))
-    })
 }
 
 fn utf8(path: &Path) -> Result<String> {

@@ -7,12 +7,13 @@ mod run;
 
 use serde_json::json;
 
+use crate::app::backup::{Asked, scope_of as scope_of_backup};
 use crate::app::context::Context;
-use crate::app::scope::{Scope, scope};
+use crate::app::scope::Scope;
 use crate::cli::{Output, ScheduleCommand};
 use crate::error::{Error, Result};
 use crate::journal::Schedules;
-use crate::model::inventory::Schedule;
+use crate::model::inventory::{Inventory, Schedule};
 use crate::model::schedule::Record;
 use crate::ops::schedule::due_ms;
 use crate::render::schedule as screen;
@@ -46,10 +47,17 @@ fn scoped(context: &Context) -> Result<Vec<(&Schedule, Scope)>> {
 }
 
 fn scope_of(context: &Context, schedule: &Schedule) -> Result<Scope> {
-    scope(&context.inventory, schedule.hosts.as_deref()).map_err(|error| {
+    let asked = Asked::named(&schedule.profiles, &context.inventory);
+    let scope = asked.and_then(|asked| scope_of_backup(&context.inventory, schedule.hosts.as_deref(), &asked));
+    scope.map_err(|error| {
         Error::new(error.kind, format!("schedule {}: {}", schedule.name, error.message))
             .hint("name hosts of one chain in the inventory, e.g. hosts = \"chain:NAME\"; fleet inventory show")
     })
+}
+
+/// The id of a chain of the inventory; empty where none is meant.
+fn chain_id<'a>(inventory: &'a Inventory, chain: &str) -> &'a str {
+    inventory.chain(chain).map_or("", |chain| &chain.chain_id)
 }
 
 /// `fleet schedule list`
@@ -61,9 +69,9 @@ async fn list(context: &Context) -> Result<u8> {
     for (schedule, scope) in scoped(context)? {
         let record = records.read(&schedule.name)?.unwrap_or_else(|| Record::new(now_ms));
         let next_ms = due_ms(&inventory.name, schedule, &record, now_ms);
-        let chain_id = &inventory.chains[&scope.chain].chain_id;
+        let chain_id = chain_id(inventory, &scope.chain);
         let runs = record.is_open() && records.is_taken(chain_id);
-        rows.push(screen::Row { schedule, hosts: scope.hosts, chain_id: chain_id.clone(), record, next_ms, runs });
+        rows.push(screen::Row { schedule, hosts: scope.hosts, chain_id: chain_id.to_owned(), record, next_ms, runs });
     }
     let clocks = clock::installed(&inventory.name).await;
     if context.global.output != Output::Text {

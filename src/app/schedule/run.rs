@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::{after, scoped};
+use super::{after, chain_id, scoped};
 use crate::app::backup::back_up;
 use crate::app::context::Context;
 use crate::app::scope::Scope;
@@ -91,11 +91,11 @@ fn exit(codes: &BTreeSet<u8>) -> u8 {
 impl Runner<'_> {
     /// What is due of one chain, one after the other.
     async fn chain(&self, chain: &str, schedules: Vec<(&Schedule, &Scope)>) -> Vec<Ran> {
-        let chain_id = &self.context.inventory.chains[chain].chain_id;
+        let chain_id = chain_id(&self.context.inventory, chain);
         let _turn = match self.records.turn(chain_id) {
             Ok(Ok(turn)) => turn,
             Ok(Err(pid)) => return vec![self.not_its_turn(chain_id, pid)],
-            Err(error) => return vec![self.told(Ran::failed(chain_id, error))],
+            Err(error) => return vec![self.told(Ran::failed(called(chain_id), error))],
         };
         let (mut known, mut ran) = (Vec::new(), Vec::new());
         for (schedule, _) in &schedules {
@@ -134,7 +134,7 @@ impl Runner<'_> {
     fn not_its_turn(&self, chain_id: &str, pid: Option<u32>) -> Ran {
         let process = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
         let error = Error::new(Kind::Locked, format!("another run-due{process} works on it; what is due stays due"));
-        let ran = Ran::failed(chain_id, error);
+        let ran = Ran::failed(called(chain_id), error);
         // Each five minutes a mail about a long backup would say nothing new.
         if self.talks || !self.now.is_empty() { self.told(ran) } else { ran }
     }
@@ -157,8 +157,7 @@ impl Runner<'_> {
         let started_ms = self.context.now_ms();
         record.started_ms = Some(started_ms);
         self.records.write(&schedule.name, &record)?;
-        let kept =
-            |profile: &str| schedule.profiles.is_empty() || schedule.profiles.iter().any(|one| one.name() == profile);
+        let kept = |profile: &String| schedule.profiles.is_empty() || schedule.profiles.contains(profile);
         record.proven.retain(|_, one| kept(&one.profile) && hosts.contains(&one.host));
         // A long run isn't one that is overdue.
         let under_way = Record { since_ms: started_ms, ..record.clone() };
@@ -215,11 +214,16 @@ impl Runner<'_> {
     }
 }
 
+/// A chain as it is told.
+fn called(chain_id: &str) -> &str {
+    if chain_id.is_empty() { "hosts without a chain" } else { chain_id }
+}
+
 /// As `fleet backup … --yes` takes them.
 fn args(schedule: &Schedule) -> BackupArgs {
     BackupArgs {
         selector: schedule.hosts.clone(),
-        profile: schedule.profiles.iter().map(|profile| profile.name().to_owned()).collect(),
+        profile: schedule.profiles.clone(),
         store: StoreArgs { store: Some(schedule.store.clone()) },
         parallel: PARALLEL,
         limit_rate: None,

@@ -7,7 +7,8 @@ use toml::Spanned;
 
 use super::problems::Problems;
 use super::raw::{RawBackup, Text};
-use super::values;
+use super::{profiles, values};
+use crate::model::backup::{PathList, Postgres, Profile};
 use crate::model::snapshot::is_bucket;
 
 /// Where snapshots are kept, and which of them stay.
@@ -21,6 +22,26 @@ pub struct Backup {
     pub rate: Option<u64>,
     /// Who can read keys that are kept: age's recipients, two or more, or none where no keys are kept.
     pub recipients: Vec<String>,
+    /// Profiles of its own.
+    pub profiles: Vec<PathList>,
+    /// What the profile `monitoring` keeps; empty: the usual paths.
+    pub monitoring: Vec<String>,
+    /// What the profile `postgres` keeps.
+    pub postgres: Option<Postgres>,
+}
+
+impl Backup {
+    /// The names of all profiles: fleet's own, then the inventory's.
+    pub fn profile_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Profile::ALL.into_iter().map(Profile::name).collect();
+        names.extend(self.profiles.iter().map(|list| list.name.as_str()));
+        names
+    }
+
+    /// The inventory's profile of this name.
+    pub fn profile(&self, name: &str) -> Option<&PathList> {
+        self.profiles.iter().find(|list| list.name == name)
+    }
 }
 
 /// Which snapshots of each host, service and profile a prune keeps; one that any rule keeps stays.
@@ -63,6 +84,9 @@ pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) ->
     let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
     let rate = problems.read(raw.rate.as_ref(), values::rate);
     let recipients = recipients(raw.recipients.as_ref(), problems);
+    let profiles = profiles::lists(&raw.profiles, problems);
+    let monitoring = raw.monitoring.as_ref().map(|raw| profiles::monitoring(raw, problems)).unwrap_or_default();
+    let postgres = raw.postgres.as_ref().and_then(|raw| profiles::postgres(raw, problems));
     let mut number = |given: &Option<toml::Spanned<i64>>| {
         let given = given.as_ref()?;
         problems.take(given.span(), values::amount(*given.get_ref()))
@@ -71,7 +95,8 @@ pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) ->
     let [last, hourly, daily, weekly, monthly] =
         [&raw.last, &raw.hourly, &raw.daily, &raw.weekly, &raw.monthly].map(|given| number(given).unwrap_or(0));
     let within = problems.read(raw.within.as_ref(), values::days);
-    Backup { store, keep: Keep { last, hourly, daily, weekly, monthly, within }, rate, recipients }
+    let keep = Keep { last, hourly, daily, weekly, monthly, within };
+    Backup { store, keep, rate, recipients, profiles, monitoring, postgres }
 }
 
 /// Two at least: who can read what is encrypted for one alone loses it with that one's key.

@@ -114,6 +114,37 @@ pub(super) struct RawBackup {
     pub(super) store: Option<Text>,
     #[serde(default)]
     pub(super) keep: RawKeep,
+    #[serde(default)]
+    pub(super) profiles: Ordered<RawPathList>,
+    pub(super) monitoring: Option<RawMonitoring>,
+    pub(super) postgres: Option<Spanned<RawPostgres>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawPathList {
+    #[serde(default)]
+    pub(super) paths: Vec<Text>,
+    #[serde(default)]
+    pub(super) exclude: Vec<Text>,
+    #[serde(default)]
+    pub(super) roles: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawMonitoring {
+    #[serde(default)]
+    pub(super) paths: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawPostgres {
+    pub(super) user: Option<Text>,
+    #[serde(default)]
+    pub(super) databases: Vec<Text>,
+    pub(super) roles: Option<Vec<Text>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -31,7 +31,7 @@ pub struct Schedule {
     /// Which hosts; the default is that of `fleet backup`.
     pub hosts: Option<String>,
     /// What of them; the default is that of `fleet backup`.
-    pub profiles: Vec<Profile>,
+    pub profiles: Vec<String>,
     /// Where to.
     pub store: PathBuf,
     /// The Prometheus textfile that a run leaves.
@@ -100,7 +100,7 @@ fn schedule(raw: &Spanned<RawSchedule>, around: (&Path, &Backup), problems: &mut
         jitter: jitter.unwrap_or_default(),
         // Looked up among the hosts when those are known.
         hosts: raw.hosts.as_ref().map(|text| text.get_ref().clone()),
-        profiles: problems.each(&raw.profiles, profile),
+        profiles: problems.each(&raw.profiles, |name| profile(name, backup)),
         metrics: problems.read(raw.metrics.as_ref(), metrics).map(|path| folder.join(path)),
         ping: problems.read(raw.ping.as_ref(), url),
         name: name?,
@@ -147,12 +147,18 @@ fn jitter(text: &str, rule: Option<&Rule>) -> Result<Duration, Complaint> {
     if span > most { Err((format!("{text} is too long"), format!("{} at most", super::days(most)))) } else { Ok(span) }
 }
 
-fn profile(text: &str) -> Result<Profile, Complaint> {
-    let names = Profile::ALL.map(Profile::name);
-    Profile::named(text).ok_or_else(|| {
-        let note = did_you_mean(text, names).unwrap_or_else(|| format!("known: {}", names.join(", ")));
-        (format!("unknown profile \"{}\"", text.escape_debug()), note)
-    })
+fn profile(text: &str, backup: &Backup) -> Result<String, Complaint> {
+    let names = backup.profile_names();
+    if text == Profile::Postgres.name() && backup.postgres.is_none() {
+        let note = "[backup.postgres] databases = [\"…\"]";
+        return Err(("no databases of PostgreSQL are named".to_owned(), note.to_owned()));
+    }
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let near = did_you_mean(text, names.iter().copied());
+    let note = near.unwrap_or_else(|| format!("known: {}", names.join(", ")));
+    Err((format!("unknown profile \"{}\"", text.escape_debug()), note))
 }
 
 /// `node_exporter` reads no other files.
@@ -188,10 +194,13 @@ mod tests {
     fn a_schedule_is_typed() {
         let hourly = "[[schedule]]\nname = \"config\"\nevery = \"1h\"\njitter = \"5m\"\nprofiles = [\"config\"]\n\
                       metrics = \"out/config.prom\"\nping = \"https://hc.example.org/1\"\n";
-        let weekly = "[[schedule]]\nname = \"data\"\non = \"Sun 03:00\"\nhosts = \"canary\"\nstore = \"/srv/other\"\n";
-        let all = read(&format!("{hourly}{weekly}[backup]\nstore = \"snapshots\"")).unwrap();
+        let weekly = "[[schedule]]\nname = \"data\"\non = \"Sun 03:00\"\nhosts = \"canary\"\nstore = \"/srv/other\"\n\
+                      profiles = [\"scripts\"]\n";
+        let own = "[backup]\nstore = \"snapshots\"\n[backup.profiles.scripts]\npaths = [\"/opt\"]";
+        let all = read(&format!("{hourly}{weekly}{own}")).unwrap();
+        assert_eq!(all[1].profiles, ["scripts"]);
         assert_eq!(all[0].rule, Rule::Every(Duration::from_secs(3600)));
-        assert_eq!((all[0].jitter.as_secs(), &all[0].profiles[..]), (300, &[Profile::Config][..]));
+        assert_eq!((all[0].jitter.as_secs(), &all[0].profiles[..]), (300, &["config".to_owned()][..]));
         assert_eq!(all[0].store, Path::new("/etc/fleet/snapshots"));
         assert_eq!(all[0].metrics.as_deref(), Some(Path::new("/etc/fleet/out/config.prom")));
         assert_eq!((all[1].hosts.as_deref(), &*all[1].store), (Some("canary"), Path::new("/srv/other")));

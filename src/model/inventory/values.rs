@@ -112,13 +112,27 @@ pub(super) fn unit(text: &str) -> Result<String> {
 
 /// An absolute folder, without `..`.
 pub(super) fn home(text: &str) -> Result<String> {
+    absolute(text).map_or_else(
+        || {
+            let note = "an absolute path, e.g. \"/var/lib/chain\"";
+            complaint(format!("\"{}\" isn't a home folder", text.escape_debug()), note)
+        },
+        Ok,
+    )
+}
+
+/// An absolute file or folder, without `..`.
+pub(super) fn path(text: &str) -> Result<String> {
+    absolute(text).map_or_else(
+        || complaint(format!("\"{}\" isn't an absolute path", text.escape_debug()), "e.g. \"/etc/virtengine\""),
+        Ok,
+    )
+}
+
+fn absolute(text: &str) -> Option<String> {
     let path = text.trim_end_matches('/');
     let strange = path.contains(char::is_control) || path.split('/').any(|part| part == "..");
-    if !path.starts_with('/') || strange {
-        let note = "an absolute path, e.g. \"/var/lib/chain\"";
-        return complaint(format!("\"{}\" isn't a home folder", text.escape_debug()), note);
-    }
-    Ok(path.to_owned())
+    (path.starts_with('/') && !strange).then(|| path.to_owned())
 }
 
 /// `host:port`.

@@ -21,6 +21,7 @@ fn manifest(files: Vec<FileEntry>) -> Manifest {
         sealed: true,
         down_ms: Some(900),
         node: None,
+        streamed: false,
         roots: [("data".to_owned(), "/var/lib/x/data".to_owned())].into(),
         files,
         folders: vec![FolderEntry { path: "data".into(), mode: 0o700, mtime_ns: 0 }],

@@ -163,8 +163,3 @@ pub fn no_power(member: &Member<'_>) -> Option<Found> {
     let none = member.class == Class::Validator && member.target.power == Some(0);
     none.then(|| Found::new("a validator by its role, but its key isn't in the validator set"))
 }
-
-pub fn silent(member: &Member<'_>) -> Option<Found> {
-    (!member.target.seen && member.is_node())
-        .then(|| Found::new("gave no facts: its key, state and config aren't checked, and it can't be armed like this"))
-}

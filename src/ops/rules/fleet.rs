@@ -1,10 +1,11 @@
 //! Rules that compare services with each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::facts::ServiceFacts;
-use crate::model::inventory::Role;
+use crate::model::inventory::{Role, ServiceId};
 use crate::model::plan::{Finding, Operation, Severity};
+use crate::ops::backup;
 use crate::ops::policy::{Signer, runs, signers, too_many};
 use crate::ops::powers::{answer, nodes};
 use crate::ops::rules::{Found, finding};
@@ -106,11 +107,28 @@ pub fn signers_mute(scene: &Scene<'_>) -> Vec<Found> {
     scene.situation.mute.iter().filter(|_| restart).map(Found::new).collect()
 }
 
+pub fn silent(scene: &Scene<'_>) -> Vec<Found> {
+    let text = "gave no facts: its key, state and config aren't checked, and it can't be armed like this";
+    let nodes = silent_nodes(scene).map(|service| Found::new(text).of(service));
+    let hosts = silent_parts(scene).into_iter().map(|service| Found::new("gave no facts").of(&service));
+    nodes.chain(hosts).collect()
+}
+
+fn silent_nodes<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a ServiceId> {
+    scene.members.iter().filter(|one| one.is_node() && !one.target.seen).map(|one| &one.service.id)
+}
+
+/// What is kept of silent hosts beside their nodes.
+fn silent_parts(scene: &Scene<'_>) -> BTreeSet<ServiceId> {
+    let silent = backup::parts(scene).into_iter().filter(|part| !part.target.seen).map(|part| part.target.service);
+    silent.filter(|service| silent_nodes(scene).all(|node| node != service)).collect()
+}
+
 /// Why silent hosts are silent, and who votes now: true for the moment only, so beside the plan.
 pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
-    let silent = scene.members.iter().filter(|one| one.is_node() && !one.target.seen).filter_map(|one| {
-        let reason = answer(scene.situation.facts.hosts.get(&one.host.name)).err()?;
-        Some(finding("silent", vec![one.service.id.to_string()], reason))
+    let silent = silent_nodes(scene).cloned().chain(silent_parts(scene)).filter_map(|service| {
+        let reason = answer(scene.situation.facts.hosts.get(&service.host)).err()?;
+        Some(finding("silent", vec![service.to_string()], reason))
     });
     let planned: Vec<&str> = scene.members.iter().filter_map(|one| one.target.address.as_deref()).collect();
     let votes = scene.votes();

@@ -137,6 +137,11 @@ pub(super) fn finding(rule: &str, services: Vec<String>, text: impl Into<String>
 }
 
 pub(super) fn nothing_to_do(chain: &str) -> Finding {
+    if chain.is_empty() {
+        let text = "no selected host that can be reached has anything of what is to be kept; fleet backup --help tells \
+                    what each profile keeps, and of which hosts";
+        return finding("nothing-to-do", Vec::new(), text);
+    }
     finding("nothing-to-do", Vec::new(), format!("no selected host that can be reached runs a node of {chain}"))
 }
 

@@ -181,7 +181,7 @@ pub(super) static ALL: &[Rule] = &[
         "None of the selected hosts runs a node of the chain, or all that do may be missing and are."
     ),
     rule!(
-        "silent", Warning, Always, Each(each::silent),
+        "silent", Warning, Always, Fleet(fleet::silent),
         "a host gave no facts",
         "see why it doesn't answer: fleet status; or go on without it: --allow-missing",
         "The host couldn't be reached, or root rights couldn't be had, so nothing of it was checked. It stays in the plan, \

@@ -1,0 +1,95 @@
+//! Backups of hosts that run no node, beside nodes and alone.
+
+use fleet::model::backup::Profile;
+use fleet::model::inventory::ServiceId;
+use fleet::model::plan::{Action, Operation};
+use fleet::ops::{self, BackupOf};
+use fleet::render::plan::plan_text;
+
+use crate::world::{World, hosts};
+
+const POWERS: [u64; 4] = [10, 10, 10, 10];
+
+/// Four validators, a sentry, a monitoring host and a provider's.
+fn world(chain: &str, names: &[&str]) -> World {
+    let more = "[hosts.mon]\naddress = \"mon\"\nrole = \"monitoring\"\n[hosts.prov]\naddress = \"prov\"\nrole = \"provider\"\n\
+                [[hosts.prov.services]]\nname = \"daemon\"\nunit = \"p.service\"\nhome = \"/p\"\n\
+                [backup.postgres]\ndatabases = [\"p\"]\n\
+                [backup.profiles.scripts]\npaths = [\"/opt\"]\nroles = [\"sentry\"]\n";
+    let inventory = hosts(&["val-[1-4]"], &["sentry-1"]) + more;
+    let mut world = World::new(&inventory, &POWERS).operation(Operation::Backup);
+    world.request.chain = chain.into();
+    world.request.hosts = names.iter().map(ToString::to_string).collect();
+    let (store, profiles, lists) = ("/srv/snapshots".into(), Vec::new(), Vec::new());
+    world.request.backup =
+        Some(BackupOf { store, profiles, lists, named: true, parallel: 4, rate: None, recipients: Vec::new() });
+    world
+}
+
+/// What is kept: service and profile.
+fn kept(world: &World) -> Vec<String> {
+    let plan = world.plan().unwrap().plan;
+    let items = plan.backup.unwrap().items;
+    items.iter().map(|item| format!("{} {}", item.service, item.profile_name())).collect()
+}
+
+#[test]
+fn what_is_usual_for_each_role_is_kept_and_no_node_is_touched_for_hosts_without_one() {
+    let alone = world("", &["mon", "prov"]);
+    assert_eq!(kept(&alone), ["mon monitoring", "prov/daemon provider", "prov postgres"]);
+    let plan = alone.plan().unwrap().plan;
+    assert_eq!((plan.chain_id.as_str(), plan.title().as_str()), ("", "backup of mon,prov"));
+    assert!(plan.stages.iter().all(|stage| !stage.needs_locks()), "{:?}", plan.stages);
+    let text = plan_text(&plan, &[], 100, false);
+    assert!(text.contains("nothing is locked") && !text.contains("power"), "{text}");
+    let beside = world("virtengine", &["sentry-1", "mon"]);
+    assert_eq!(kept(&beside), ["sentry-1 config", "sentry-1 data", "sentry-1 scripts", "mon monitoring"]);
+    let steps: Vec<usize> = beside.plan().unwrap().plan.stages.iter().map(|stage| stage.tasks.len()).collect();
+    assert_eq!(steps, [1, 2], "one node is sealed, two hosts are kept");
+}
+
+#[test]
+fn every_item_is_kept_by_one_step_of_a_target_of_the_plan() {
+    let plan = world("virtengine", &["val-1", "sentry-1", "mon", "prov"]).plan().unwrap().plan;
+    let tasks = plan.stages.iter().flat_map(|stage| &stage.tasks);
+    let steps = tasks.flat_map(|task| task.steps.iter().map(move |step| (&task.service, step.action)));
+    let mut found: Vec<usize> = Vec::new();
+    let items = &plan.backup.as_ref().unwrap().items;
+    for (service, action) in steps {
+        if let Action::Archive { item } = action {
+            assert_eq!(items[item].service, *service);
+            assert!(plan.target(service).is_some());
+            found.push(item);
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(found, (0..items.len()).collect::<Vec<_>>());
+    // A list of a node's host doesn't take the node's place.
+    let sentry = plan.target(&ServiceId { host: "sentry-1".into(), service: "node".into() }).unwrap();
+    assert_eq!(sentry.unit, "virtengined.service");
+}
+
+#[test]
+fn a_silent_host_is_told_and_may_be_left_out() {
+    let silent = world("", &["mon", "prov"]).silent("mon");
+    let planned = silent.plan().unwrap();
+    assert!(planned.plan.notices.iter().any(|one| one.rule == "silent" && one.services == ["mon"]));
+    let mon = ServiceId { host: "mon".into(), service: "node".into() };
+    let rest = ops::without(&planned.plan, std::slice::from_ref(&mon), "can't be armed");
+    assert_eq!((rest.hosts(), rest.left_out.len()), (vec!["prov".to_owned()], 1));
+    let missing = silent.asked(|request| request.allow_missing = vec!["mon".into()]);
+    assert_eq!(kept(&missing), ["prov/daemon provider", "prov postgres"]);
+    assert_eq!(missing.plan().unwrap().plan.left_out[0].service, mon);
+    let mixed = world("virtengine", &["val-1", "mon", "prov"]).plan().unwrap().plan;
+    assert_eq!(ops::without(&mixed, &[mon], "can't be armed").hosts(), ["prov", "val-1"]);
+}
+
+#[test]
+fn where_nothing_is_to_be_kept_the_plan_is_refused() {
+    let monitoring = |request: &mut fleet::ops::Request| {
+        request.backup.as_mut().unwrap().profiles = vec![Profile::Provider];
+    };
+    let refusal = world("", &["mon"]).asked(monitoring).plan().unwrap_err();
+    assert_eq!(refusal.findings[0].rule, "nothing-to-do");
+    assert!(refusal.findings[0].text.contains("fleet backup --help"), "{:?}", refusal.findings);
+}
