@@ -8,17 +8,21 @@ use super::hosts::three;
 
 const README: &str = include_str!("../../README.md");
 
+/// The blocks of this language.
+fn blocks(language: &'static str) -> impl Iterator<Item = &'static str> {
+    README.split("```").skip(1).step_by(2).filter_map(move |block| block.strip_prefix(language))
+}
+
 /// The lines of the blocks that are commands.
 fn commands() -> Vec<&'static str> {
-    let blocks = README.split("```").skip(1).step_by(2);
-    blocks.filter_map(|block| block.strip_prefix("sh\n")).flat_map(str::lines).collect()
+    blocks("sh\n").flat_map(str::lines).collect()
 }
 
 #[test]
 fn the_commands_of_the_readme_run() {
     let (fleet, sim) = Fleet::simulated(&three());
-    let (_, schedules) = README.split_once("```toml\n").unwrap();
-    fleet.edit("[fleet]", &format!("{}\n[fleet]", schedules.split("```").next().unwrap()));
+    let inventory: Vec<&str> = blocks("toml\n").collect();
+    fleet.edit("[fleet]", &format!("{}\n[fleet]", inventory.concat()));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     symlink(root.join("inventories"), fleet.home().join("inventories")).unwrap();
     std::fs::copy(sim.inventory(), fleet.home().join("lab.toml")).unwrap();

@@ -42,7 +42,8 @@ fn tree(folder: &Path) -> Vec<(String, String, u64)> {
                 folders.push(path);
                 continue;
             }
-            let inode = if path.extension().is_some_and(|end| end == "ldb") { entry.metadata().unwrap().ino() } else { 0 };
+            let inode =
+                if path.extension().is_some_and(|end| end == "ldb") { entry.metadata().unwrap().ino() } else { 0 };
             let place = path.strip_prefix(folder).unwrap().display().to_string();
             found.push((place, fs::read_to_string(&path).unwrap(), inode));
         }
