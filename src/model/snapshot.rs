@@ -184,6 +184,12 @@ impl SegmentEntry {
     pub fn is_encrypted(&self) -> bool {
         !self.recipients.is_empty()
     }
+
+    /// Where it is in a store.
+    pub fn place(&self) -> String {
+        let end = if self.is_encrypted() { ".tar.age" } else { ".tar.zst" };
+        format!("segments/{}/{}{end}", self.sha256.get(..2).unwrap_or_default(), self.sha256)
+    }
 }
 
 impl Manifest {

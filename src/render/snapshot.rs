@@ -90,8 +90,7 @@ pub fn one(manifest: &Manifest, proven: Option<i64>, files: bool, width: usize) 
     }
     if files {
         // Where they are in the store, for whom has to unpack them by hand.
-        let place = |sha256: &str| format!("  segments/{}/{sha256}.tar.zst", sha256.get(..2).unwrap_or_default());
-        lines.extend(manifest.segments.iter().map(|segment| place(&segment.sha256)));
+        lines.extend(manifest.segments.iter().map(|segment| format!("  {}", segment.place())));
         lines.extend(
             manifest.files.iter().map(|file| format!("{}  {:>7}  {}", file.sha256, size(file.size), file.path)),
         );

@@ -10,19 +10,15 @@ pub(super) const VERIFIED: &str = "verified";
 pub(super) const PENDING: &str = "pending";
 pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const LOCKS: &str = "locks";
-const COMPRESSED: &str = ".tar.zst";
-const ENCRYPTED: &str = ".tar.age";
 
 pub(super) fn segment(segment: &SegmentEntry) -> String {
-    let sha256 = &segment.sha256;
-    let end = if segment.is_encrypted() { ENCRYPTED } else { COMPRESSED };
-    format!("{SEGMENTS}/{}/{sha256}{end}", sha256.get(..2).unwrap_or_default())
+    segment.place()
 }
 
 /// The segment of this name, wherever it lies.
 pub(super) fn segment_of(name: &str) -> Option<&str> {
     let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
-    let bare = [COMPRESSED, ENCRYPTED].into_iter().find_map(|end| file.strip_suffix(end));
+    let bare = [".tar.zst", ".tar.age"].into_iter().find_map(|end| file.strip_suffix(end));
     bare.filter(|sha256| crate::model::snapshot::is_sha256(sha256))
 }
 

@@ -1,5 +1,6 @@
 # The host, then each service: NAME UNIT HOME BINARY JOURNAL, five arguments each; the last is empty where what the node
 # logged is of no interest.
+
 # Whether the kernel holds its clock for synchronised, as systemd sees it: with an error below 16 s (adjtimex(2)). Nothing
 # where that can't be told, as in a container. timedatectl is asked last: a service has to start for it.
 synced() {
