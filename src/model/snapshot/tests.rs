@@ -91,3 +91,11 @@ fn two_snapshots_differ_by_path_and_content() {
     assert_eq!((found.changed.paths, found.changed.bytes), (vec!["data/c".to_owned()], 4));
     assert_eq!((found.same, found.same_bytes), (1, 1));
 }
+
+#[test]
+fn a_segment_lies_by_its_hash_and_what_it_is() {
+    let mut segment = SegmentEntry { sha256: "ab01".into(), bytes: 1, content_bytes: 1, recipients: Vec::new() };
+    assert_eq!(segment.place(), "segments/ab/ab01.tar.zst");
+    segment.recipients = vec!["age1".into()];
+    assert_eq!(segment.place(), "segments/ab/ab01.tar.age");
+}
