@@ -141,6 +141,11 @@ pub fn say_rows(output: Output, rows: impl Iterator<Item = serde_json::Value>) {
     }
 }
 
+/// The operator answered otherwise: what was to come after this must not go on.
+pub fn turned_down() -> Error {
+    Error::failed("left; nothing was changed")
+}
+
 /// Asks a yes-or-no question; without a terminal it is an error.
 pub fn yes_to(output: Output, question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {

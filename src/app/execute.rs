@@ -110,7 +110,9 @@ pub async fn run(
 
 /// The kind, the last line and what to do next.
 fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kind>, String, Option<String>) {
-    let resume = Some(format!("fleet resume {run}   looks at every host again and goes on"));
+    let resume = Some(format!(
+        "fleet resume {run}   looks at every host again and goes on; with --give-up without those that it can't reach"
+    ));
     match ended {
         Ended::Done => finished(plan, state),
         Ended::NoBlock(reason) if plan.restore.is_some() => {
@@ -119,7 +121,7 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
         }
         Ended::NoBlock(reason) => {
             let kept: Vec<String> = kept(plan, state).into_iter().chain(refused(state)).collect();
-            no_block(&undone(plan, state), &kept, reason)
+            no_block(plan, &undone(plan, state), &kept, reason)
         }
         Ended::Incomplete(reason) => {
             let nothing = if starts_anything(plan, state) { "" } else { ". Nothing was started" };
@@ -139,12 +141,14 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
     }
 }
 
-fn no_block(down: &[String], kept: &[String], reason: &str) -> (Option<Kind>, String, Option<String>) {
+fn no_block(plan: &Plan, down: &[String], kept: &[String], reason: &str) -> (Option<Kind>, String, Option<String>) {
+    // Elsewhere the chain may go on.
+    let here = if plan.power.ours_elsewhere + plan.power.foreign == 0 { "" } else { " to these nodes" };
     let (summary, next) = match fold(down.iter().map(String::as_str)) {
         none if none.is_empty() => {
-            (format!("all nodes are started, but no block has come: {reason}"), "fleet status".into())
+            (format!("all nodes are started, but no block has come{here}: {reason}"), "fleet status".into())
         }
-        names => (format!("no block has come, and {names} doesn't run: {reason}"), start_again(down)),
+        names => (format!("no block has come{here}, and {names} doesn't run: {reason}"), start_again(down)),
     };
     (Some(Kind::Failed), [&[summary], kept].concat().join("; "), Some(next))
 }
@@ -191,6 +195,9 @@ fn undone(plan: &Plan, state: &RunState) -> Vec<String> {
     let bad = bad_steps(plan, state).filter(|(_, action, _)| !changes_log(*action));
     let mut names: Vec<String> = bad.map(|(service, ..)| service.to_string()).collect();
     names.dedup();
+    // Given up by `resume` after the run had begun with them.
+    let begun = |name: &String| state.steps.keys().any(|(_, service, _)| service == name);
+    names.extend(state.left_out.iter().map(ToString::to_string).filter(begun));
     names
 }
 
@@ -249,8 +256,8 @@ fn done(plan: &Plan, state: &RunState) -> String {
         (Operation::Restore, _) => format!("done in {whole}: {}", restored_words(plan)),
         (Operation::Backup, _) => format!("done in {whole}: {}", kept_words(state)),
         (_, Some((_, at))) => {
-            let without = state.fired_ms.map(|fired| format!(", {} without blocks", seconds(at - fired)));
-            format!("done in {whole}: chain advancing{}", without.unwrap_or_default())
+            let after = state.fired_ms.map(|fired| format!(", first block {} after the stop", seconds(at - fired)));
+            format!("done in {whole}: chain advancing{}", after.unwrap_or_default())
         }
         _ => format!("done in {whole}"),
     }

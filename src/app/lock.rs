@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use futures::future::join_all;
 
-use crate::app::context::Context;
+use crate::app::context::{Context, turned_down};
 use crate::app::runs::take_up;
 use crate::cli::{Output, UnlockArgs};
 use crate::engine::{Answer, Fence, Probe, Prober as _, Transport as _};
@@ -76,7 +76,7 @@ fn line((host, lock): &Told) -> String {
             let lease = if lock.remaining_s > 0 {
                 format!("lease holds {} s", lock.remaining_s)
             } else {
-                format!("lease expired {} s ago", -lock.remaining_s)
+                "lease expired".to_owned()
             };
             let under_way = match lock.under_way.as_slice() {
                 [] => String::new(),
@@ -102,7 +102,7 @@ pub async fn unlock(context: &Context, args: &UnlockArgs) -> Result<u8> {
         let _ = writeln!(out, "{}", line(told));
     }
     if !args.yes && !context.yes_to("Make sure that this run is dead. Take its locks off?")? {
-        return Ok(0);
+        return Err(turned_down());
     }
     let mut failed = 0;
     for (host, lock) in held {

@@ -1,11 +1,10 @@
 //! Every operation on a chain goes this way: gather, plan, confirm, execute, report.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::time::Duration;
 
 use crate::app::confirm::Choice;
-use crate::app::context::Context;
+use crate::app::context::{Context, turned_down};
 use crate::app::execute::{self, Begin, Finished};
 use crate::app::gather::{Depth, gather};
 use crate::app::scope::{Scope, hosts_of, scope};
@@ -251,10 +250,7 @@ async fn confirm_and_run(
         match choice? {
             Choice::Go => {}
             Choice::GoWithout => plan = other.unwrap_or(plan),
-            Choice::Leave => {
-                let _ = writeln!(context.err(), "left; nothing was changed");
-                return Ok(None);
-            }
+            Choice::Leave => return Err(turned_down()),
         }
         let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
         let begin = Begin::new(context, &plan, baseline, confirm.reason.as_deref()).await?;

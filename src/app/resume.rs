@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::app::backup;
-use crate::app::context::Context;
+use crate::app::context::{Context, turned_down};
 use crate::app::execute::{self, Begin};
 use crate::app::gather::{Depth, gather};
 use crate::app::restore;
@@ -53,7 +53,7 @@ pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
     }
     drop(out);
     if !args.yes && !context.yes_to("Look at every host again and go on?")? {
-        return Ok(0);
+        return Err(turned_down());
     }
     let interrupt = signals::listen().map_err(|error| Error::failed(format!("signals: {error}")))?;
     let (archive, supply) = (backup::archive(context, &plan).await?, restore::supply(context, &plan));

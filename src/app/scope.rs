@@ -60,8 +60,9 @@ pub fn one_chain(inventory: &Inventory, selector: Option<&str>, hosts: &[String]
             .hint("see what runs where: fleet inventory show")),
         _ => {
             let all: Vec<&str> = candidates.iter().copied().collect();
+            let named: Vec<String> = all.iter().map(|chain| format!("-l 'chain:{chain}'")).collect();
             Err(Error::usage(format!("which chain is meant? these hosts run {}", all.join(" and ")))
-                .hint(format!("name one: -l 'chain:{}'", all[0])))
+                .hint(format!("name one: {}", named.join(" or "))))
         }
     }
 }

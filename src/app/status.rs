@@ -57,5 +57,5 @@ pub async fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
     }
     context.out().flush().ok();
     let advancing = verdicts.iter().all(|verdict| matches!(verdict.state, ChainState::Advancing | ChainState::Idle));
-    Ok(u8::from(!advancing || verdicts.is_empty()))
+    Ok(u8::from(!advancing))
 }

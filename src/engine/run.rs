@@ -100,10 +100,15 @@ impl Run {
         let listener = self.tell_of_interrupt();
         let ended = self.stages(first, &mut keeper).await;
         drop(listener);
-        if keeper.take().is_some() {
-            self.give_back(&ended).await;
+        if keeper.take().is_none() || self.give_back(&ended).await {
+            return ended;
         }
-        ended
+        match ended {
+            Ended::Interrupted(signal, text) if !self.state().touched() => {
+                Ended::Interrupted(signal, format!("{text}; its locks weren't given back and end within a minute"))
+            }
+            ended => ended,
+        }
     }
 
     /// Whether this stage or one after it changes something on the hosts.
@@ -315,10 +320,11 @@ impl Run {
         self.release().await;
     }
 
-    async fn give_back(&self, ended: &Ended) {
+    /// Gives the locks back, unless the run may go on; whether they are.
+    async fn give_back(&self, ended: &Ended) -> bool {
         let keep = match ended {
             // Already given back.
-            Ended::NotArmed(_) | Ended::Locked(_) => return,
+            Ended::NotArmed(_) | Ended::Locked(_) => return true,
             // `resume` needs them; the leases run out by themselves.
             Ended::Incomplete(_) => true,
             Ended::Interrupted(..) => matches!(*self.interrupt.borrow(), Interrupt::Now(_)),
@@ -327,6 +333,7 @@ impl Run {
         if !keep {
             self.release().await;
         }
+        !keep
     }
 
     async fn release(&self) {

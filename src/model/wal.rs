@@ -25,6 +25,22 @@ pub struct WalReport {
     pub notes: Vec<String>,
 }
 
+impl WalReport {
+    /// What `again`, a second look, leaves of this one. A signer's state and its log are read one after the other, so on a
+    /// chain that advances somebody always seems mute; who is, is so in both, and at one height.
+    #[must_use]
+    pub fn looked_at_again(&self, mut again: Self) -> Self {
+        if let (Some(before), Some(now)) = (self.height, again.height)
+            && before != now
+        {
+            again.mute.clear();
+            again.notes.push(format!("blocks come: height {before} was in progress, then {now}"));
+        }
+        again.mute.retain(|name| self.mute.contains(name));
+        again
+    }
+}
+
 /// One log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalRow {
@@ -67,4 +83,33 @@ pub struct RevivalReport {
     pub left_out: Vec<String>,
     /// Validators that have signed for two blocks in one round, one line each.
     pub conflicts: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(height: u64, mute: &[&str]) -> WalReport {
+        WalReport {
+            chain_id: "c-1".into(),
+            height: Some(height),
+            logs: Vec::new(),
+            spoken: Vec::new(),
+            mute: mute.iter().map(|&name| name.into()).collect(),
+            unknown: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn mute_is_who_is_so_in_both_looks() {
+        let left = report(9, &["a", "b"]).looked_at_again(report(9, &["b", "c"]));
+        assert_eq!((left.mute, left.notes), (vec!["b".to_owned()], Vec::new()));
+    }
+
+    #[test]
+    fn nobody_is_mute_where_blocks_come() {
+        let left = report(9, &["a"]).looked_at_again(report(10, &["a"]));
+        assert!(left.mute.is_empty() && left.notes[0].contains("height 9 was in progress, then 10"), "{left:?}");
+    }
 }

@@ -334,9 +334,15 @@ fn below(plan: &Plan) -> Vec<String> {
     if !plan.left_out.is_empty() {
         lines.push(format!("Left out: {}.", left_out(&plan.left_out)));
     }
-    if plan.operation == Operation::Halt && plan.power.total > 0 {
-        let remains = plan.power.total - plan.power.planned;
-        let goes_on = if remains < plan.power.quorum { "the chain stops" } else { "the chain can go on" };
+    let remains = plan.power.total - plan.power.planned;
+    // A plan that holds the quorum itself is known to stop the chain.
+    let halts = plan.advancing && plan.stops().next().is_some() && plan.power.planned.max(remains) < plan.power.quorum;
+    if plan.power.total > 0 && (plan.operation == Operation::Halt || halts) {
+        let goes_on = match plan.operation {
+            _ if remains >= plan.power.quorum => "the chain can go on",
+            Operation::Halt => "the chain stops",
+            _ => "the chain stands meanwhile",
+        };
         let (total, quorum) = (plan.power.total, plan.power.quorum);
         lines.push(format!("Power that remains: {remains} of {total}, quorum {quorum}: {goes_on}."));
     }

@@ -159,7 +159,9 @@ fn service(text: &str, home: Option<&str>) -> ServiceFacts {
         config_error: value(text, "config.error").map(Into::into),
         ..ServiceFacts::default()
     };
-    if let Some((used, free)) = value(text, "disk").and_then(disk) {
+    // Of the home and the databases, what is fuller.
+    let disks = pairs(text).filter(|(name, _)| *name == "disk").filter_map(|(_, line)| disk(line));
+    if let Some((used, free)) = disks.max_by_key(|(used, free)| (*used, std::cmp::Reverse(*free))) {
         facts.disk_used_percent = Some(used);
         facts.disk_free_bytes = Some(free);
     }

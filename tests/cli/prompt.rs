@@ -40,7 +40,7 @@ fn anything_else_leaves_with_nothing_changed() {
         terminal.wait_for("anything else to leave: ");
         terminal.type_line(typed);
         let (code, shown) = terminal.end();
-        assert!(code == 0 && shown.contains("left; nothing was changed"), "«{typed}»: {code}\n{shown}");
+        assert!(code == 1 && shown.contains("left; nothing was changed"), "«{typed}»: {code}\n{shown}");
     }
     let mut terminal = Terminal::start(&fleet, 100, &RESTART);
     terminal.wait_for("anything else to leave: ");
@@ -54,7 +54,7 @@ fn anything_else_leaves_with_nothing_changed() {
 fn a_start_asks_yes_or_no() {
     let (fleet, sim) = Fleet::simulated(&three());
     fleet.run(&["halt", "--yes", "--facts-timeout", "60s"]).says(0, &["all stopped"]);
-    for (typed, code, words) in [("n", 0, "left; nothing was changed"), ("y", 0, "chain advancing")] {
+    for (typed, code, words) in [("n", 1, "left; nothing was changed"), ("y", 0, "chain advancing")] {
         let start = ["start", "--blocks", "2", "--facts-timeout", "60s"];
         let mut terminal = Terminal::start(&fleet, 100, &start);
         terminal.wait_for("Go? [y/N] ");
@@ -76,7 +76,7 @@ fn a_host_that_is_out_of_reach_can_be_left_out() {
     assert!(shown.contains("Without val-3 (20 of 100) 80 remain, quorum 67: plan "), "{shown}");
     terminal.type_line("0000");
     let (code, shown) = terminal.end();
-    assert!(code == 0 && shown.contains("left; nothing was changed"), "{shown}");
+    assert!(code == 1 && shown.contains("left; nothing was changed"), "{shown}");
     untouched(&sim);
 
     let mut terminal = Terminal::start(&fleet, 100, &RESTART);

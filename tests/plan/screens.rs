@@ -157,6 +157,15 @@ fn a_clearing_of_one_node_of_a_chain_that_goes_on() {
 }
 
 #[test]
+fn a_clearing_that_halts_a_chain_that_advances_says_so() {
+    let hosts = ["val-1", "val-2", "val-3"];
+    let world = clears(&hosts, false);
+    let told = planned(&world.asked(|request| request.hosts = hosts.map(String::from).into()));
+    assert!(told.contains("Power that remains: 35 of 100, quorum 67: the chain stands meanwhile."), "{told}");
+    assert!(!told.contains("needs-others"), "{told}");
+}
+
+#[test]
 fn a_large_fleet_is_folded() {
     let powers: Vec<u64> = (1..=60).map(|index| 100 - index).collect();
     assert_snapshot!(planned(&World::new(&hosts(&["val-[1-60]"], &["sentry-[1-4]"]), &powers)));

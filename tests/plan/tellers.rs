@@ -129,7 +129,7 @@ fn all_goes_well() {
     }
     let stage = script.index("blocks");
     script.at(3801, What::StageEnded { stage, ok: true, summary: "2 of 9".into() });
-    script.over(3900, 0, "done in 3.9 s: chain advancing, 3.4 s without blocks", None);
+    script.over(3900, 0, "done in 3.9 s: chain advancing, first block 3.4 s after the stop", None);
     assert_snapshot!(script.told());
 }
 
@@ -213,7 +213,7 @@ fn starts_that_fail() {
     script.over(
         33_000,
         4,
-        "done in 33.0 s: chain advancing, 32.0 s without blocks, but not val-[6-7]",
+        "done in 33.0 s: chain advancing, first block 32.0 s after the stop, but not val-[6-7]",
         Some("see why: fleet status; then fleet start -l 'val-6 or val-7'"),
     );
     assert_snapshot!(script.told());

@@ -131,6 +131,6 @@ pub fn success(plan: Plan) -> Script {
         script.at(3880, What::StepEnded { stage: 5, service, step: 0, outcome: Outcome::Done, took_ms: 2379 });
     }
     script.at(3881, What::StageEnded { stage: 5, ok: true, summary: "2 of 9".into() });
-    script.end(3900, 0, "done in 3.9 s: chain advancing, 3.4 s without blocks", None);
+    script.end(3900, 0, "done in 3.9 s: chain advancing, first block 3.4 s after the stop", None);
     script
 }

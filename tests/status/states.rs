@@ -47,6 +47,18 @@ fn signatures_that_came_late_to_one_node_count_by_another() {
 }
 
 #[test]
+fn who_signed_the_block_before_signs_while_the_first_node_has_a_new_one() {
+    let world = seven().on("val-1", |node| {
+        node.rpc.status.as_mut().unwrap().height += 1;
+        let commit = node.rpc.last_commit.as_mut().unwrap();
+        commit.height += 1;
+        commit.signed.truncate(4);
+    });
+    let verdict = world.verdict();
+    assert_eq!((verdict.power_online, verdict.missing.len(), verdict.cause), (100, 0, Cause::None));
+}
+
+#[test]
 fn a_silent_host_whose_vote_is_seen_is_online() {
     let verdict = healthy(&[30, 30, 30, 10], &[]).silent("val-1").failed("val-2").stuck(&[1, 3]).verdict();
     assert_eq!((verdict.power_online, verdict.cause), (70, Cause::Unknown), "val-4 is up and may vote yet");

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::app::context::Context;
+use crate::app::context::{Context, turned_down};
 use crate::app::gather::{Depth, gather};
 use crate::app::scope::scope;
 use crate::cli::ReleaseArgs;
@@ -50,7 +50,7 @@ pub async fn release(context: &Context, args: &ReleaseArgs) -> Result<u8> {
         }
     }
     if !args.yes && !context.yes_to("Remove them for good?")? {
-        return Ok(0);
+        return Err(turned_down());
     }
     Ok(remove(context, &found).await)
 }

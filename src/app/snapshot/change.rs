@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{hold, inventory, look, pick};
-use crate::app::context::{say, say_rows, width, yes_to};
+use crate::app::context::{say, say_rows, turned_down, width, yes_to};
 use crate::cli::{Global, KeepArgs, Output, SnapshotPruneArgs, SnapshotVerifyArgs};
 use crate::engine::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
@@ -76,7 +76,7 @@ pub(super) async fn prune(global: &Global, store: &Store, args: &SnapshotPruneAr
     if !go.is_empty() && !args.yes {
         let what = format!("Remove {}?", counted(go.len(), "snapshot"));
         if !yes_to(global.output, &what)? {
-            return Ok(0);
+            return Err(turned_down());
         }
     }
     let grace_ms = i64::try_from(args.grace.as_millis()).unwrap_or(i64::MAX);

@@ -35,7 +35,7 @@ pub async fn bundle(context: &Context, args: &WalBundleArgs) -> Result<u8> {
     }
     write(&args.file, &bundle)?;
     let whole = bundle.len() == nodes.len();
-    context.print(&format!("{}: the logs of {}\n", args.file.display(), counted(bundle.len(), "node")));
+    let _ = writeln!(context.for_people(), "{}: the logs of {}", args.file.display(), counted(bundle.len(), "node"));
     Ok(if whole { 0 } else { 4 })
 }
 

@@ -19,18 +19,19 @@ use crate::engine::wal::{self, Which};
 use crate::error::Result;
 use crate::model::facts::{Facts, HostFacts, KeyFacts, NodeConfig};
 use crate::model::inventory::{Chain, ServiceId};
+use crate::model::wal::WalReport;
 use crate::render;
 
 /// Shows the logs of the selected nodes; what is mute is told from all of the chain's.
 pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
     let scope = scope(&context.inventory, context.selector(args.selector.as_deref())?.as_deref())?;
     let chain = &context.inventory.chains[&scope.chain];
-    let bundled = bundle::load(&args.from, &chain.chain_id)?;
-    let facts = facts(context, chain, args.timeout).await;
-    let mut nodes = read(context, chain, &facts, Which::All, args.timeout).await;
-    nodes.extend(bundled);
-    let survey = survey(context, chain, &facts).await;
-    let mut report = survey.report(&nodes);
+    let (mut report, mut silent) = look(context, chain, args).await?;
+    if !report.mute.is_empty() {
+        let again;
+        (again, silent) = look(context, chain, args).await?;
+        report = report.looked_at_again(again);
+    }
     report.logs.retain(|row| {
         row.service.as_ref().is_none_or(|service| service.host.contains(':') || scope.hosts.contains(&service.host))
     });
@@ -39,12 +40,21 @@ pub async fn show(context: &Context, args: &WalShowArgs) -> Result<u8> {
     } else {
         context.print(&render::wal::wal_json(&report).to_string());
     }
-    let silent = nodes.iter().any(|node| node.logs.is_err());
     Ok(match (report.mute.is_empty(), silent) {
         (false, _) => 1,
         (true, true) => 4,
         (true, false) => 0,
     })
+}
+
+/// What all logs of the chain tell, and whether any could not be read.
+async fn look(context: &Context, chain: &Chain, args: &WalShowArgs) -> Result<(WalReport, bool)> {
+    let bundled = bundle::load(&args.from, &chain.chain_id)?;
+    let facts = facts(context, chain, args.timeout).await;
+    let mut nodes = read(context, chain, &facts, Which::All, args.timeout).await;
+    nodes.extend(bundled);
+    let report = survey(context, chain, &facts).await.report(&nodes);
+    Ok((report, nodes.iter().any(|node| node.logs.is_err())))
 }
 
 /// The facts of every host of the chain.

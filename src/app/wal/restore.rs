@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::revive::{refused, request};
+use super::revive::request;
 use super::{config_of, facts};
 use crate::app::context::Context;
 use crate::app::operate::plan_and_run;
@@ -13,7 +13,7 @@ use crate::app::scope::{Scope, scope};
 use crate::chain::wal::back;
 use crate::cli::WalRestoreArgs;
 use crate::engine::wal;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::facts::Facts;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::Operation;
@@ -26,8 +26,9 @@ pub async fn restore(context: &Context, args: &WalRestoreArgs) -> Result<u8> {
     let facts = facts(context, chain, args.confirm.facts_timeout).await;
     let against = against(context, &scope, &facts, args.confirm.facts_timeout).await;
     if !against.is_empty() {
-        return Err(refused(&against.join("; ")).hint(
-            "a node gets its old log back only as long as it has signed nothing that isn't in it; look: fleet wal show",
+        let text = format!("refused: {}\n  nothing was changed", against.join("; "));
+        return Err(Error::new(Kind::Refused, text).hint(
+            "a node gets back the log that was set aside last, as long as it has signed nothing since: fleet wal show",
         ));
     }
     let request =

@@ -69,12 +69,13 @@ impl<'a> Seats<'a> {
         Self::new(view, false, &voted)
     }
 
-    /// By who signed the last block; `None` where no node told. Commits of one height are joined, since each node
-    /// keeps the signatures that reached it in time.
+    /// By who signed the last block; `None` where no node told. Commits are joined, since each node keeps the signatures
+    /// that reached it in time; and those of nodes that are a block behind count too, for the first to have a block may
+    /// have it from a bare quorum, moments before the rest have signed.
     pub fn of_the_commit(view: &'a View<'a>) -> Option<Self> {
         let commits = || view.nodes.iter().filter_map(|node| node.rpc()?.last_commit.as_ref());
         let last = commits().map(|commit| commit.height).max()?;
-        let signed = commits().filter(|commit| commit.height == last).flat_map(|commit| &commit.signed);
+        let signed = commits().filter(|commit| commit.height + 1 >= last).flat_map(|commit| &commit.signed);
         Some(Self::new(view, true, &signed.map(String::as_str).collect()))
     }
 

@@ -136,7 +136,9 @@ pub fn who_votes(scene: &Scene<'_>) -> Vec<Finding> {
     let others: u64 = others.map(|(_, power)| power).sum();
     let view = scene.power_view();
     let brings_blocks = scene.request.operation.brings_blocks(scene.situation.advancing);
-    let partial = view.quorum > 0 && view.planned < view.quorum && brings_blocks;
+    // On a chain that advances, our nodes that are left alone go on.
+    let with_ours = view.planned + if scene.situation.advancing { view.ours_elsewhere } else { 0 };
+    let partial = view.quorum > 0 && with_ours < view.quorum && brings_blocks;
     let text = format!(
         "power outside this plan that votes now: {others}; with it {} of {}, quorum {}",
         view.planned + others,

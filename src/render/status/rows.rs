@@ -84,7 +84,8 @@ fn of_service(verdicts: &[ChainVerdict], facts: &Facts, host: &HostAnswer, servi
     Row {
         unit: Some(unit(told)),
         height: status.map(|status| status.height),
-        block_age_ms: status.map(|status| age(status.block_time_ms)),
+        // A node that can't read its last block tells the time 0.
+        block_age_ms: status.map(|status| status.block_time_ms).filter(|time| *time > 0).map(age),
         consensus: consensus(told),
         voted: seat.map(|seat| seat.voted),
         power: seat.map(|seat| seat.power),

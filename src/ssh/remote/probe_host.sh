@@ -39,7 +39,8 @@ while [ "$#" -ge 5 ]; do
     [ -e "$records/hold/$unit" ] && echo "held=1"
     case $shown in *ExecStart=*cosmovisor*) echo "cosmovisor=1" ;; esac
     if [ -n "$home" ]; then
-        df -P -B1 "$home" 2>/dev/null | { read -r _ && IFS= read -r line && echo "disk=$line"; }
+        # The folder of the databases may be a mount of its own.
+        df -P -B1 "$home" "$home/data" 2>/dev/null | { read -r _ && while IFS= read -r line; do echo "disk=$line"; done; }
         if [ -d "$home" ]; then
             show_file config "$home/config/config.toml" || echo "config.error=cannot read $home/config/config.toml"
             show_file app "$home/config/app.toml"
