@@ -169,6 +169,20 @@ async fn an_interrupted_halt_ends_when_all_are_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn locks_that_nobody_gives_back_are_told_where_nothing_was_changed() {
+    let world = World::new();
+    let at = restart(Instant::At { unix_ms: BEGIN_MS + 600_000 });
+    for (press, told) in [
+        (Interrupt::Gently(2), "nothing was changed"),
+        (Interrupt::Now(2), "nothing was changed; its locks weren't given back and end within a minute"),
+    ] {
+        let (ended, _) = interrupted(&world, &at, &[(5_000, press)]).await;
+        assert_eq!(ended, Ended::Interrupted(2, told.into()));
+        assert_eq!(world.locked().is_empty(), press == Interrupt::Gently(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_second_interrupt_leaves_at_once_and_keeps_the_locks() {
     let world = World::with(&[("v3", Bad::NeverStops)]);
     let presses = [(5_000, Interrupt::Gently(2)), (6_000, Interrupt::Now(2))];

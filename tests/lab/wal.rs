@@ -73,6 +73,10 @@ fn a_chain_that_the_runbooks_clearing_has_stranded_is_revived() {
     let restarted: Vec<String> =
         lab.units(&[]).into_iter().filter(|(name, unit)| units[name] != *unit).map(|one| one.0).collect();
     assert_eq!(restarted, ["sentry-2 virtengined.service"]);
+    // Each look falls somewhere between a signature and its record.
+    for _ in 0..4 {
+        fleet.on_chain(&["wal", "show"]).exits(0).says("mute     none");
+    }
     fleet.on_chain(&["wal", "show", "sentry-2"]).says("aside");
 
     let sentry = lab.node("sentry-2");
