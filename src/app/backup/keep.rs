@@ -80,6 +80,11 @@ impl Keeper {
         Ok(self.transport.source(&batch.host).await?.limited(self.rate.clone()))
     }
 
+    /// The same, over another connection where its own has ended.
+    async fn alive(&self, source: Source, batch: &Batch) -> Result<Source, Fault> {
+        if source.is_closed() { self.source(batch).await } else { Ok(source) }
+    }
+
     async fn take_hold(&self, wanted: &Wanted) -> Result<(), Fault> {
         let mut hold = self.hold.lock().await;
         if hold.is_none() {
@@ -113,6 +118,7 @@ impl Keeper {
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
+        let source = self.alive(source, batch).await?;
         if wanted.item.profile == Profile::Statesync && self.choose(wanted, &source).await?.files != chosen.files {
             return Err(Fault::answer("the application's snapshots changed while they were copied"));
         }
@@ -146,8 +152,12 @@ impl Keeper {
         }
         if chosen.files.is_empty() {
             let paths = places.join(", ");
-            let why = if chosen.is_anything { "no files that are kept in" } else { "nothing at" };
-            return Err(Fault::answer(&format!("there is {why} {paths}")));
+            let text = match chosen.left_out.first().filter(|_| chosen.is_anything) {
+                Some(out) => format!("nothing in {paths} can be kept: {}", out.reason),
+                None if chosen.is_anything => format!("there are no files in {paths}"),
+                None => format!("there is nothing at {paths}"),
+            };
+            return Err(Fault::answer(&text));
         }
         Ok(chosen)
     }
@@ -241,6 +251,7 @@ impl Keeper {
                 // Sizes and times are those of the first look; what changed since is refused by its hash or size.
                 Err(_) => {
                     brought.clear();
+                    let source = self.alive(source, batch).await?;
                     part = self.look_again(wanted, &source, root, part).await?;
                 }
             }
