@@ -52,7 +52,9 @@ fn a_provider_and_a_monitoring_host_are_kept_while_they_run_and_the_dump_becomes
     let manifests = fleet.manifests();
     let daemon = of(&manifests, "provider-1", "provider");
     assert_eq!(paths(daemon), ["home/config.yaml", "home/state/orders.log"]);
-    assert!(left_out(daemon).iter().any(|(path, reason)| path.starts_with("home/keyring-test/") && *reason == "a keyring"));
+    assert!(
+        left_out(daemon).iter().any(|(path, reason)| path.starts_with("home/keyring-test/") && *reason == "a keyring")
+    );
     let monitoring = of(&manifests, "mon", "monitoring");
     for path in [
         "etc-prometheus/prometheus.yml",
@@ -74,7 +76,8 @@ fn a_provider_and_a_monitoring_host_are_kept_while_they_run_and_the_dump_becomes
     provider.psql("postgres", "CREATE DATABASE again");
     let load = format!("runuser -u postgres -- psql -X -q -v ON_ERROR_STOP=1 -d again <{OPS}/provider.sql");
     provider.inside(&["sh", "-c", &load]);
-    let rows = |database| provider.psql(database, "SELECT count(*), md5(string_agg(l::text, ';' ORDER BY id)) FROM leases l");
+    let rows =
+        |database| provider.psql(database, "SELECT count(*), md5(string_agg(l::text, ';' ORDER BY id)) FROM leases l");
     assert_eq!(rows("again"), rows("provider"));
     assert!(rows("again").starts_with("1000|"), "{}", rows("again"));
 }

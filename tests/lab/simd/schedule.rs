@@ -147,7 +147,8 @@ fn a_timer_of_systemd_makes_what_is_due_once_makes_up_for_what_a_reboot_missed_a
     scheduler.fleet("snapshot verify --store store").says("exit 0");
 
     scheduler.root_fleet(&["schedule", "remove"]).says(TIMER);
-    let left = scheduler.host.inside(&["find", "/etc/systemd", "/var/lib/systemd", "/run/systemd", "-name", "*fleet-schedule*"]);
+    let find = "find /etc/systemd /var/lib/systemd /run/systemd -name '*fleet-schedule*'";
+    let left = scheduler.host.inside(&["sh", "-c", find]);
     assert_eq!(left.out, "");
     let timers = scheduler.host.inside(&["systemctl", "list-timers", "--all", "--no-pager"]);
     assert!(!timers.out.contains("fleet-schedule"), "{timers}");
