@@ -27,7 +27,7 @@ may_clone() {
     cd "$db_dir" || { echo "there is no folder $db_dir"; return 1; }
     # The Cosmos SDK has it there whatever db_dir says (server/start.go).
     application=$home/data/application.db
-    if [ -d "$application" ] && ! [ "$application" -ef "$db_dir/application.db" ]; then
+    if [ -d "$application" ] && [ "$(readlink -f "$application")" != "$(readlink -f "$db_dir/application.db")" ]; then
         echo "$application is not in $db_dir: a copy would be without the application's state (config.toml: db_dir = \"data\")"
         return 1
     fi
