@@ -14,7 +14,7 @@ const WORTH: u64 = 50;
 
 /// It is in each folder of a server's files (`PostgreSQL`, "Database File Layout").
 const PG_VERSION: &str = "PG_VERSION";
-const POSTGRES: &str = "files of a PostgreSQL server, which may be running: name its databases in [backup.postgres]";
+const POSTGRES: &str = "a PostgreSQL server's files, of no use if copied while it runs: [backup.postgres] dumps them";
 
 /// What is in a snapshot's folders.
 #[derive(Debug, Default)]
