@@ -101,8 +101,8 @@ impl Scheduler {
     }
 
     fn root_fleet(&self, words: &[&str]) -> Said {
-        let fleet = [&[&*format!("{HOME}/fleet"), "-i", &*format!("{HOME}/fleet.toml")], words].concat();
-        self.host.inside(&fleet)
+        let (fleet, inventory) = (format!("{HOME}/fleet"), format!("{HOME}/fleet.toml"));
+        self.host.inside(&[&[fleet.as_str(), "-i", inventory.as_str()], words].concat())
     }
 }
 
@@ -171,8 +171,8 @@ fn a_service_of_systemd_tells_a_failed_run_from_one_that_waits_for_its_turn() {
     let address = lab.host("val-1").address;
     scheduler.inventory = scheduler.inventory.replace(&format!("\"{address}\""), &format!("\"{address}:23\""));
     scheduler.schedule_in(0);
-    assert_eq!(scheduler.called(&format!("systemctl start {SERVICE} || true")), ["exit-code", "4"]);
-    scheduler.host.inside(&["journalctl", "-u", SERVICE]).says("config: exit 4: ").says("val-1");
+    assert_eq!(scheduler.called(&format!("systemctl start {SERVICE} || true")), ["exit-code", "3"]);
+    scheduler.host.inside(&["journalctl", "-u", SERVICE]).says("config: exit 3: ").says("val-1");
     assert_eq!(scheduler.snapshots(), 1);
     scheduler.root_fleet(&["schedule", "remove"]).says(TIMER);
     let units = scheduler.host.inside(&["systemctl", "list-units", "--all", "--plain", "--no-legend", "fleet-*"]);
