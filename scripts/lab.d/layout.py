@@ -226,7 +226,9 @@ def render(state, layout, chosen, via_bastion):
             lines += [f"{key} = {quoted(h[key])}" for key in ("unit", "home") if h[key] != PLAIN[key]]
         for s in h["services"] + h.get("daemons", []):
             lines += ["", f"[[hosts.{h['name']}.services]]"]
-            lines += [f"{key} = {quoted(s[key])}" for key in ("name", "chain", "unit", "home") if key in s]
+            # A home is what fleet keeps; a server's databases are dumped instead.
+            told = ("name", "chain", "unit") if s["user"] == "postgres" else ("name", "chain", "unit", "home")
+            lines += [f"{key} = {quoted(s[key])}" for key in told if key in s]
     return "\n".join(lines)
 
 

@@ -43,7 +43,8 @@ reset_wipe() {
 		pkill -KILL -U virtengine,other
 		nft flush ruleset
 		rm -rf /run/fleet /run/fleet-* /tmp/fleet* /tmp/*.fleet-* /dev/shm/fleet* \
-			/etc/systemd/system/fleet* /run/systemd/system/fleet*
+			/etc/systemd/system/fleet* /etc/systemd/system/*.wants/fleet* \
+			/run/systemd/system/fleet* /var/lib/systemd/timers/stamp-fleet*
 	' reset "$reload" $units 'fleet*' || { warn "$h: its nodes could not be stopped"; return 1; }
 	wipe_files "$h" "$root"
 }

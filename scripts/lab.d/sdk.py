@@ -10,7 +10,7 @@ DENOM = "stake"
 POWER = 10**6  # tokens for each unit of voting power, as the SDK has it
 APP = {
     "minimum-gas-prices": f"0{DENOM}",
-    "state-sync.snapshot-interval": 20,
+    "state-sync.snapshot-interval": 10,
     "state-sync.snapshot-keep-recent": 3,
 }
 

@@ -64,8 +64,8 @@ pub struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// Refused when there is nothing to act on.
     pub fn new(request: &'a Request, situation: &'a Situation<'a>) -> Result<Self, Refusal> {
-        let nothing = || Refusal { findings: vec![rules::nothing_to_do(&request.chain)] };
-        let chain = situation.inventory.chain(&request.chain).ok_or_else(nothing)?;
+        let nothing = |left_out: &[_]| Refusal { findings: vec![rules::nothing_to_do(&request.chain, left_out)] };
+        let chain = situation.inventory.chain(&request.chain).ok_or_else(|| nothing(&[]))?;
         let powers = Powers::new(chain, situation);
         let mut scene = Self { request, situation, chain, members: Vec::new(), left_out: Vec::new(), powers };
         scene.members = scene.selected().flat_map(|host| scene.members_on(host)).collect();
@@ -73,7 +73,11 @@ impl<'a> Scene<'a> {
         let more = backup::left_out(&scene);
         let named: BTreeSet<ServiceId> = scene.left_out.iter().map(|one| one.service.clone()).collect();
         scene.left_out.extend(more.into_iter().filter(|one| !named.contains(&one.service)));
-        if scene.members.is_empty() && backup::parts(&scene).is_empty() { Err(nothing()) } else { Ok(scene) }
+        if scene.members.is_empty() && backup::parts(&scene).is_empty() {
+            Err(nothing(&scene.left_out))
+        } else {
+            Ok(scene)
+        }
     }
 
     pub fn selected(&self) -> impl Iterator<Item = &'a Host> {

@@ -69,6 +69,11 @@ impl Source {
         Self { rate, ..self }
     }
 
+    /// Whether its connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.link.is_closed()
+    }
+
     /// What is below these folders, without crossing into other file systems.
     pub async fn list(&self, folders: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
         self.lists(scripts::LIST, folders).await

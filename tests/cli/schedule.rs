@@ -289,7 +289,8 @@ fn a_timer_is_installed_and_removed_by_systemctl() {
     fleet.run(&["schedule", "remove"]).says(0, &["removed: ", "fleet-schedule-small.timer"]);
     assert_eq!(files(&units), ["other.timer"]);
     let once = "--user daemon-reload\n--user enable --now fleet-schedule-small.timer\n";
-    let gone = "--user disable --now fleet-schedule-small.timer\n--user daemon-reload\n";
+    let gone = "--user disable --now fleet-schedule-small.timer\n--user clean --what=state fleet-schedule-small.timer\n\
+                --user daemon-reload\n--user reset-failed fleet-schedule-small.service\n";
     assert_eq!(fs::read_to_string(fleet.home().join("calls")).unwrap(), format!("{once}{once}{gone}"));
     fleet.run(&["schedule", "remove"]).says(0, &["nothing was installed for small"]);
 }

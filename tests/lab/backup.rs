@@ -23,12 +23,20 @@ impl Controller {
     }
 
     /// The manifests of its store, oldest first.
-    fn manifests(&self) -> Vec<Value> {
+    pub fn manifests(&self) -> Vec<Value> {
         let mut paths: Vec<PathBuf> =
             fs::read_dir(self.store().join("manifests")).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
         paths.sort();
         paths.iter().map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
+    }
+
+    /// A folder with all that its store's segments hold, unpacked without fleet.
+    pub fn unpacked(&self) -> PathBuf {
+        let folder = self.path("unpacked");
+        fs::create_dir(&folder).unwrap();
+        in_store(self, &format!("for one in segments/*/*; do zstd -dc $one | tar x -C {}; done", folder.display()));
+        folder
     }
 }
 
@@ -45,7 +53,7 @@ fn clones(node: &Node) -> Vec<PathBuf> {
     entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".fleet-")).collect()
 }
 
-fn paths(manifest: &Value) -> Vec<&str> {
+pub fn paths(manifest: &Value) -> Vec<&str> {
     manifest["files"].as_array().unwrap().iter().map(|file| file[0].as_str().unwrap()).collect()
 }
 
@@ -83,10 +91,7 @@ fn every_node_is_backed_up_one_after_the_other_and_the_chain_goes_on() {
         assert_eq!(clones(&node), [""; 0].map(PathBuf::from), "{}", node.host.name);
     }
     in_store(&fleet, "for list in manifests/*.sha256; do sha256sum --quiet -c $list; done");
-    let unpacked = fleet.path("unpacked");
-    fs::create_dir(&unpacked).unwrap();
-    let unpack = format!("for one in segments/*/*; do zstd -dc $one | tar x -C {}; done", unpacked.display());
-    in_store(&fleet, &unpack);
+    let unpacked = fleet.unpacked();
     assert!(unpacked.join("config/config.toml").exists() && unpacked.join("data/state.db/CURRENT").exists());
 }
 

@@ -10,9 +10,9 @@ use crate::process::{Said, until};
 
 /// What the signer has signed last.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Signed(u64, u64, u64);
+pub struct Signed(u64, u64, u64);
 
-fn signed(node: &Node) -> Signed {
+pub fn signed(node: &Node) -> Signed {
     let state: serde_json::Value = serde_json::from_slice(&fs::read(&node.signer_file).unwrap()).unwrap();
     let height = state["height"].as_str().unwrap().parse().unwrap();
     Signed(height, state["round"].as_u64().unwrap_or(0), state["step"].as_u64().unwrap())
@@ -44,7 +44,7 @@ fn wipe(node: &Node) {
 }
 
 impl Controller {
-    fn restore(&self, words: &[&str]) -> Said {
+    pub fn restore(&self, words: &[&str]) -> Said {
         let store = self.store();
         self.fleet(&[&["restore"], words, &["--store", store.to_str().unwrap(), "--catch-up", "120s"]].concat())
     }

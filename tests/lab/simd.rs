@@ -8,6 +8,11 @@ use crate::controller::Controller;
 use crate::lab::{Lab, Node};
 use crate::process::until;
 
+mod backup;
+mod links;
+mod schedule;
+mod statesync;
+
 impl Node {
     /// The programs that run on its home, by name.
     fn programs(&self) -> BTreeSet<String> {
@@ -58,7 +63,7 @@ fn an_sdk_node_has_its_own_database_and_takes_snapshots() {
     for node in [lab.node("val-1"), lab.node("val-4")] {
         let data = node.host.path(&format!("{}/data", node.home));
         assert!(data.join("application.db/CURRENT").exists(), "{}", data.display());
-        until(60, "a snapshot", || data.join("snapshots/20").exists().then_some(()));
+        until(60, "a snapshot", || data.join("snapshots/10").exists().then_some(()));
     }
     let version = lab.node("val-1").rpc("abci_info").unwrap()["response"]["version"].clone();
     assert_eq!(version, "v1.0.0");

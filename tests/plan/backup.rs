@@ -92,4 +92,7 @@ fn where_nothing_is_to_be_kept_the_plan_is_refused() {
     let refusal = world("", &["mon"]).asked(monitoring).plan().unwrap_err();
     assert_eq!(refusal.findings[0].rule, "nothing-to-do");
     assert!(refusal.findings[0].text.contains("fleet backup --help"), "{:?}", refusal.findings);
+    let silent = world("", &["mon"]).silent("mon").asked(|request| request.allow_missing = vec!["mon".into()]);
+    let refusal = silent.plan().unwrap_err();
+    assert!(refusal.findings[0].text.contains("; mon: ssh 10.0.0.17:22 timed out"), "{:?}", refusal.findings);
 }

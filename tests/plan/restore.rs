@@ -176,6 +176,13 @@ fn what_would_take_the_signers_state_with_it_is_refused() {
 }
 
 #[test]
+fn an_applications_database_that_would_stay_as_it_is_is_refused() {
+    let world = restoring(company(), HEIGHT, &["val-3"]).config("val-3", |config| config.db_dir = "/fast/db".into());
+    assert!(refused(&world).contains("snapshot-fit val-3 /var/lib/virtengine/data/application.db would stay as it is"));
+    planned(&asked(world, |asked| asked.restore.entries.retain(|entry| entry != "application.db")));
+}
+
+#[test]
 fn a_node_outside_systemd_and_one_that_is_held_are_refused() {
     let stray = Process { pid: 7, in_unit: false, command: "virtengined".into() };
     let world = restoring(company(), HEIGHT, &["val-3"]).on("val-3", |facts| facts.processes.push(stray));

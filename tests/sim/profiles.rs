@@ -208,6 +208,37 @@ fn listed_paths_and_a_providers_home_are_kept_of_any_host_while_it_runs() {
 }
 
 #[test]
+fn a_file_that_is_written_all_the_time_comes_by_itself_and_never_half() {
+    let kept = Kept::new();
+    let log = kept.write("sentry-2", "home/provider/orders.log", "first\n");
+    kept.write("sentry-2", "home/provider/provider.yaml", "bids: 5\n");
+    let (tar, count) = (kept.at("sentry-2", "bin/tar"), kept.at("sentry-2", "count"));
+    // It grows before so many of the archives, after it was hashed.
+    let grows_before = |archives: usize| {
+        let text = format!(
+            "#!/bin/sh\ncase $* in *--create*)\necho >>{count}\n[ $(wc -l <{count}) -gt {archives} ] || echo more >>{log} ;;\n\
+             esac\nexec /bin/tar \"$@\"\n",
+            count = count.display(),
+            log = log.display()
+        );
+        let _ = fs::remove_file(&count);
+        fs::write(&tar, text).unwrap();
+        fs::set_permissions(&tar, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    grows_before(1000);
+    kept.backup("sentry-2 --profile provider --yes").ended(4).says("home/orders.log\" came with");
+    assert_eq!(kept.ids(), Vec::<String>::new());
+    grows_before(4);
+    kept.backup("sentry-2 --profile provider --yes").ended(0).says("1 snapshot");
+    let manifest = kept.manifest(&kept.ids()[0]);
+    assert_eq!(paths(&manifest), ["home/orders.log", "home/provider.yaml"]);
+    let folder = kept.rig.folder("unpacked");
+    unpacked(&kept.store, &folder);
+    assert_eq!(fs::read(folder.join("home/orders.log")).unwrap(), fs::read(&log).unwrap());
+    kept.fleet("snapshot verify").ended(0);
+}
+
+#[test]
 fn databases_are_dumped_whole_or_not_at_all() {
     let kept = Kept::new();
     kept.append("[backup.postgres]\ndatabases = [\"provider\", \"billing\"]\nuser = \"postgres\"");

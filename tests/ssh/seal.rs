@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 const SCRIPTS: [&str; 3] = [
     include_str!("../../src/ssh/remote/common.sh"),
@@ -11,14 +11,19 @@ const SCRIPTS: [&str; 3] = [
     include_str!("../../src/ssh/remote/seal.sh"),
 ];
 
-/// Runs the script's functions in a node's data folder.
-fn call(data: &Path, functions: &str) {
+fn output(data: &Path, functions: &str) -> Output {
     let settings = format!(
-        "db_dir={0} clone={0}/.fleet-1 state_file={0}/priv_validator_state.json wal_file={0}/cs.wal/wal copied=0",
-        data.display()
+        "home={1} db_dir={0} clone={0}/.fleet-1 state_file={0}/priv_validator_state.json wal_file={0}/cs.wal/wal copied=0",
+        data.display(),
+        data.parent().unwrap().display()
     );
     let script = format!("{}\n{settings}\n{functions}", SCRIPTS.join("\n"));
-    let done = Command::new("sh").arg("-c").arg(script).output().unwrap();
+    Command::new("sh").arg("-c").arg(script).output().unwrap()
+}
+
+/// Runs the script's functions in a node's data folder.
+fn call(data: &Path, functions: &str) {
+    let done = output(data, functions);
     assert!(done.status.success(), "{functions}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
@@ -88,4 +93,20 @@ fn the_clone_is_what_was_there_when_the_node_stood_still() {
         "{marks:?}"
     );
     assert!(!clone.join("priv_validator_state.json").exists() && !clone.join("state.db/LOCK").exists());
+}
+
+#[test]
+fn databases_without_the_applications_own_are_not_cloned() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, store) = (root.path().join("data"), root.path().join("store"));
+    put(&store, "state.db/CURRENT", "");
+    put(&data, "application.db/CURRENT", "");
+    call(&data, "may_clone");
+    let done = output(&store, "may_clone");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(!done.status.success() && said.contains("data/application.db is not in "), "{said}");
+    // The same folder by another name.
+    fs::remove_dir_all(&store).unwrap();
+    std::os::unix::fs::symlink(&data, &store).unwrap();
+    call(&store, "may_clone");
 }

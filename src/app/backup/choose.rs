@@ -12,6 +12,10 @@ use crate::store::Expected;
 /// that a prune frees its space.
 const WORTH: u64 = 50;
 
+/// It is in each folder of a server's files (`PostgreSQL`, "Database File Layout").
+const PG_VERSION: &str = "PG_VERSION";
+const POSTGRES: &str = "a PostgreSQL server's files, of no use if copied while it runs: [backup.postgres] dumps them";
+
 /// What is in a snapshot's folders.
 #[derive(Debug, Default)]
 pub struct Chosen {
@@ -31,6 +35,7 @@ impl Chosen {
     /// Sorts what a host lists below one root, which is at `place`.
     pub fn add(&mut self, (profile, excludes): (Profile, &Excludes), (root, place): (&str, &str), found: Vec<Found>) {
         let mut told = BTreeSet::new();
+        let clusters = clusters(&found);
         for mut one in found {
             if one.name.is_empty() && one.kind == '-' {
                 self.left_out.push(LeftOut { path: root.into(), reason: format!("there is no {place}") });
@@ -47,6 +52,13 @@ impl Chosen {
                 // With a folder goes all that is in it.
                 if told.insert(top.to_owned()) {
                     self.left_out.push(LeftOut { path: escaped(&format!("{root}/{top}")), reason: "excluded".into() });
+                }
+                continue;
+            }
+            if let Some(cluster) = clusters.iter().find(|cluster| is_below(&name, cluster)) {
+                if told.insert(cluster.clone()) {
+                    let path = escaped(format!("{root}/{cluster}").trim_end_matches('/'));
+                    self.left_out.push(LeftOut { path, reason: POSTGRES.into() });
                 }
                 continue;
             }
@@ -92,6 +104,26 @@ impl Chosen {
             }
         }
     }
+}
+
+/// Folders that hold the files of a server of `PostgreSQL`: copied one after the other while it runs, they are of no use.
+fn clusters(found: &[Found]) -> Vec<String> {
+    let names = found.iter().filter(|one| one.kind == 'f').filter_map(|one| std::str::from_utf8(&one.name).ok());
+    let mut folders: Vec<String> = Vec::new();
+    for name in names {
+        let folder = match name.rsplit_once('/') {
+            Some((folder, PG_VERSION)) => folder,
+            None if name == PG_VERSION => "",
+            _ => continue,
+        };
+        folders.push(folder.to_owned());
+    }
+    folders.sort_by_key(String::len);
+    folders
+}
+
+fn is_below(name: &str, folder: &str) -> bool {
+    folder.is_empty() || name.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn escaped(path: &str) -> String {
@@ -224,6 +256,23 @@ mod tests {
         let key = ("opt/deploy.key", "may hold a private key");
         assert_eq!(out, [("opt/x.tmp", "excluded"), ("opt/cache", "excluded"), key]);
         assert_eq!(chosen.folders, []);
+    }
+
+    #[test]
+    fn the_files_of_a_running_server_are_told_once_and_never_kept() {
+        let none = Excludes::default();
+        let mut chosen = Chosen::default();
+        let names = ["15/main/base/1/112", "15/main/base/1/PG_VERSION", "15/main/PG_VERSION", "15/mainly", "psql.rc"];
+        let all = names.map(|name| found('f', name)).into_iter().chain([found('d', "15/main"), found('d', "15")]);
+        chosen.add((Profile::Provider, &none), ("home", "/var/lib/postgresql"), all.collect());
+        assert_eq!(chosen.files.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["15/mainly", "psql.rc"]);
+        let out: Vec<(&str, &str)> = chosen.left_out.iter().map(|one| (&*one.path, &*one.reason)).collect();
+        assert_eq!(out, [("home/15/main", POSTGRES)]);
+        assert_eq!(chosen.folders.len(), 1);
+        let mut chosen = Chosen::default();
+        let all = ["base/1/112", "PG_VERSION"].map(|name| found('f', name)).into();
+        chosen.add((Profile::Provider, &none), ("home", "/srv/pg"), all);
+        assert!(chosen.files.is_empty() && chosen.left_out[0].path == "home", "{:?}", chosen.left_out);
     }
 
     #[test]

@@ -2,30 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore};
 
-use super::choose::{Chosen, Known, hardly_used, parts, still_there, worth};
-use super::counters::Counters;
+use super::bring::Listed;
+use super::choose::{Chosen, Known, hardly_used, still_there, worth};
 use super::{node, statesync};
 use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
 use crate::model::backup::{Excludes, Item, Kept, Profile};
-use crate::model::snapshot::{FORMAT, FileEntry, Gathered, Manifest};
+use crate::model::snapshot::{FORMAT, Gathered, Manifest};
 use crate::ssh::rate::Rate;
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
-use crate::store::{Batch, Cut, Expected, Hold, Purpose, Store};
-
-/// Streams from one host at once.
-const STREAMS: usize = 2;
-/// How often a part is asked for: a file may have changed between its hash and its bytes, or the link have died.
-pub(super) const ATTEMPTS: usize = 2;
+use crate::store::{Batch, Hold, Purpose, Store};
 
 /// The longest id.
 const LONGEST: usize = 64;
@@ -41,9 +34,6 @@ pub struct Keeper {
     /// Keeps a prune away, from the first item on.
     pub hold: Mutex<Option<Hold>>,
 }
-
-/// Files by root, with where the root is on the host.
-type Listed<'a> = BTreeMap<(&'a str, &'a str), Vec<(String, Expected)>>;
 
 #[async_trait]
 impl Archive for Keeper {
@@ -80,6 +70,11 @@ impl Keeper {
         Ok(self.transport.source(&batch.host).await?.limited(self.rate.clone()))
     }
 
+    /// The same, over another connection where its own has ended.
+    pub(super) async fn alive(&self, source: Source, batch: &Batch) -> Result<Source, Fault> {
+        if source.is_closed() { self.source(batch).await } else { Ok(source) }
+    }
+
     async fn take_hold(&self, wanted: &Wanted) -> Result<(), Fault> {
         let mut hold = self.hold.lock().await;
         if hold.is_none() {
@@ -113,6 +108,7 @@ impl Keeper {
             }
         }
         let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
+        let source = self.alive(source, batch).await?;
         if wanted.item.profile == Profile::Statesync && self.choose(wanted, &source).await?.files != chosen.files {
             return Err(Fault::answer("the application's snapshots changed while they were copied"));
         }
@@ -125,7 +121,7 @@ impl Keeper {
         Ok(kept(&manifest, came))
     }
 
-    async fn choose(&self, wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {
+    pub(super) async fn choose(&self, wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {
         let Item { profile, roots, list, .. } = &wanted.item;
         let globs = list.as_ref().map_or(&[][..], |list| &list.exclude);
         let excludes = Excludes::new(globs).map_err(Fault::from)?;
@@ -146,8 +142,12 @@ impl Keeper {
         }
         if chosen.files.is_empty() {
             let paths = places.join(", ");
-            let why = if chosen.is_anything { "no files that are kept in" } else { "nothing at" };
-            return Err(Fault::answer(&format!("there is {why} {paths}")));
+            let text = match chosen.left_out.first().filter(|_| chosen.is_anything) {
+                Some(out) => format!("nothing in {paths} can be kept: {}", out.reason),
+                None if chosen.is_anything => format!("there are no files in {paths}"),
+                None => format!("there is nothing at {paths}"),
+            };
+            return Err(Fault::answer(&text));
         }
         Ok(chosen)
     }
@@ -167,117 +167,6 @@ impl Keeper {
             Some((_, id)) => self.store.manifest(&id).await.map(Some),
             None => Ok(None),
         }
-    }
-
-    /// Hashes and streams what isn't known; the bytes that came.
-    async fn bring_all(
-        &self,
-        wanted: &Wanted,
-        batch: &Batch,
-        (known, listed): (&Known<'_>, Listed<'_>),
-        gathered: &mut Gathered,
-        tell: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<u64, Fault> {
-        let all: u64 = listed.values().flatten().map(|(_, file)| file.size).sum();
-        let (done, came) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let pending = self.store.pending().await.map_err(Fault::from)?;
-        let mut there = Known::default();
-        for record in pending.iter().filter(|record| record.batch.host == batch.host) {
-            there.add(&record.files, &record.segments);
-        }
-        let counters = Counters { done, came: Arc::clone(&came), all, tell };
-        for (place, files) in listed {
-            let divided = parts(files, STREAMS);
-            let brought = divided
-                .into_iter()
-                .map(|part| self.bring_part(wanted, batch, (place, part), (known, &there), &counters));
-            for taken in join_all(brought).await {
-                for one in taken? {
-                    for file in &one.files {
-                        gathered.add(file, &one.segments).map_err(Fault::from)?;
-                    }
-                }
-            }
-        }
-        Ok(came.load(Ordering::Relaxed))
-    }
-
-    async fn bring_part(
-        &self,
-        wanted: &Wanted,
-        batch: &Batch,
-        ((root, folder), mut part): ((&str, &str), Vec<(String, Expected)>),
-        (known, there): (&Known<'_>, &Known<'_>),
-        counters: &Counters<'_>,
-    ) -> Result<Vec<Gathered>, Fault> {
-        let mut brought = Vec::new();
-        for attempt in 1..=ATTEMPTS {
-            let source = self.source(batch).await?;
-            let names: Vec<String> = part.iter().map(|(name, _)| name.clone()).collect();
-            let hashes = source.hash(folder, &names).await.map_err(Fault::from)?;
-            let (mut again, mut reused) = (BTreeMap::new(), Gathered::default());
-            for ((name, expected), sha256) in part.iter().zip(hashes) {
-                let (path, expected) = (format!("{root}/{name}"), Expected { sha256, ..expected.clone() });
-                match known.same(&path, &expected).or_else(|| there.same(&path, &expected)) {
-                    Some((file, segments)) => {
-                        counters.reuse(expected.size);
-                        reused.add(&now(file, &expected), segments).map_err(Fault::from)?;
-                    }
-                    None => {
-                        again.insert(path, expected);
-                    }
-                }
-            }
-            brought.push(reused);
-            if again.is_empty() {
-                return Ok(brought);
-            }
-            match self.stream(&source, batch, (root, folder), &again, counters).await {
-                Ok(taken) => {
-                    brought.push(taken);
-                    return Ok(brought);
-                }
-                Err(fault) if attempt == ATTEMPTS => return Err(fault),
-                // Sizes and times are those of the first look; what changed since is refused by its hash or size.
-                Err(_) => {
-                    brought.clear();
-                    part = self.look_again(wanted, &source, root, part).await?;
-                }
-            }
-        }
-        Ok(brought)
-    }
-
-    /// The same files as they are now; one that is gone is an error of its own.
-    async fn look_again(
-        &self,
-        wanted: &Wanted,
-        source: &Source,
-        root: &str,
-        part: Vec<(String, Expected)>,
-    ) -> Result<Vec<(String, Expected)>, Fault> {
-        let mut chosen = self.choose(wanted, source).await?;
-        let now = |(name, _): (String, Expected)| {
-            let gone = || Fault::answer(&format!("{root}/{name} is gone since it was listed"));
-            let found = chosen.files.remove(&(root.to_owned(), name.clone())).ok_or_else(gone)?;
-            Ok((name, found))
-        };
-        part.into_iter().map(now).collect()
-    }
-
-    async fn stream(
-        &self,
-        source: &Source,
-        batch: &Batch,
-        (root, folder): (&str, &str),
-        files: &BTreeMap<String, Expected>,
-        counters: &Counters<'_>,
-    ) -> Result<Gathered, Fault> {
-        let below = |path: &String| path.strip_prefix(root).map_or("", |rest| rest.trim_start_matches('/')).to_owned();
-        let names: Vec<String> = files.keys().map(below).collect();
-        let packed = source.pack(root, folder, &names).await.map_err(Fault::from)?;
-        let (store, batch, files) = (self.store.clone(), batch.clone(), files.clone());
-        counters.count(move |told| store.take(&batch, Cut::default(), files, packed, told)).await
     }
 
     /// Writes the manifest, as long as no prune may have gone on beside it: from here on it is a snapshot.
@@ -352,11 +241,6 @@ fn roots(wanted: &Wanted, chosen: &Chosen) -> BTreeMap<String, String> {
         (root.clone(), parent.unwrap_or_else(|| place(wanted, path)))
     };
     wanted.item.roots.iter().map(read).collect()
-}
-
-/// A known file with the times it has now.
-fn now(file: &FileEntry, found: &Expected) -> FileEntry {
-    FileEntry { mode: found.mode, mtime_ns: found.mtime_ns, inode: found.inode, ..file.clone() }
 }
 
 /// Where an item's folder is read: of a sealed one, its clone.

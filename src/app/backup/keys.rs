@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::choose::Chosen;
-use super::keep::{ATTEMPTS, Keeper, kept};
+use super::keep::{Keeper, kept};
 use crate::engine::{Fault, Wanted};
 use crate::model::backup::{Excludes, KEYRINGS, Kept, Keys, Profile};
 use crate::model::snapshot::{FileEntry, Gathered, LeftOut, SegmentEntry};
 use crate::ssh::source::Source;
 use crate::store::{Batch, Expected, LARGEST_ENCRYPTED};
+
+/// How often they are asked for: one may have changed between its hash and its bytes, or the link have died.
+const ATTEMPTS: usize = 2;
 
 impl Keeper {
     /// Always all of them: what is encrypted twice can't be compared.

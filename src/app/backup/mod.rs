@@ -1,5 +1,6 @@
 //! `fleet backup`.
 
+mod bring;
 mod choose;
 mod counters;
 mod dump;

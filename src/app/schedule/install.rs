@@ -161,12 +161,17 @@ pub async fn remove(context: &Context) -> Result<u8> {
         if files.is_empty() {
             continue;
         }
-        units.systemctl(&["disable", "--now", &format!("{}.timer", name(fleet))]).await?;
+        let [service, timer] = ["service", "timer"].map(|kind| format!("{}.{kind}", name(fleet)));
+        units.systemctl(&["disable", "--now", &timer]).await?;
+        // When it fired last, which Persistent= keeps in a file; before systemd 243 nothing takes that away.
+        let _ = units.systemctl(&["clean", "--what=state", &timer]).await;
         for path in files {
             std::fs::remove_file(&path).map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
             removed.push(path.display().to_string());
         }
         units.systemctl(&["daemon-reload"]).await?;
+        // A last run that failed would be told for ever; there is nothing to reset where none did.
+        let _ = units.systemctl(&["reset-failed", &service]).await;
     }
     if let Some(crontab) = crontab().await? {
         let rest = without_line(&crontab, fleet);

@@ -7,7 +7,7 @@ mod table;
 
 use crate::error::{Error, Result};
 use crate::model::nearest::did_you_mean;
-use crate::model::plan::{Finding, Operation, Severity};
+use crate::model::plan::{Finding, LeftOut, Operation, Severity};
 use crate::ops::scene::{Member, Scene};
 
 /// A safety rule.
@@ -136,13 +136,17 @@ pub(super) fn finding(rule: &str, services: Vec<String>, text: impl Into<String>
     Finding { rule: rule.into(), severity, services, text: text.into(), next: next.into() }
 }
 
-pub(super) fn nothing_to_do(chain: &str) -> Finding {
-    if chain.is_empty() {
-        let text = "no selected host that can be reached has anything of what is to be kept; fleet backup --help tells \
-                    what each profile keeps, and of which hosts";
-        return finding("nothing-to-do", Vec::new(), text);
-    }
-    finding("nothing-to-do", Vec::new(), format!("no selected host that can be reached runs a node of {chain}"))
+/// With why hosts that may be missing are.
+pub(super) fn nothing_to_do(chain: &str, left_out: &[LeftOut]) -> Finding {
+    let missing: Vec<String> = left_out.iter().map(|one| format!("; {}: {}", one.service, one.reason)).collect();
+    let text = if chain.is_empty() {
+        "no selected host that can be reached has anything of what is to be kept; fleet backup --help tells what each \
+         profile keeps, and of which hosts"
+            .to_owned()
+    } else {
+        format!("no selected host that can be reached runs a node of {chain}")
+    };
+    finding("nothing-to-do", Vec::new(), text + &missing.concat())
 }
 
 /// The worst first, then by name.

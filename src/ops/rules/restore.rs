@@ -14,6 +14,9 @@ use crate::ops::scene::{Member, Scene};
 const SPARE: u64 = 64 << 20;
 /// What a file takes beyond its bytes, at most.
 const BLOCK: u64 = 4096;
+/// The database of a Cosmos SDK application.
+const APPLICATION: &str = "application.db";
+
 fn asked<'a>(scene: &'a Scene<'_>) -> Option<&'a RestoreOf> {
     scene.request.restore.as_ref()
 }
@@ -22,7 +25,7 @@ fn seen<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = &'a Member<'a>> {
     scene.members.iter().filter(|member| member.is_node() && member.facts.is_some())
 }
 
-/// Chain, kind of databases, and that nothing of the signer lies in what is exchanged.
+/// Chain, kind and place of databases, and that nothing of the signer lies in what is exchanged.
 pub fn fit(scene: &Scene<'_>) -> Vec<Found> {
     let Some(RestoreOf { restore, node, .. }) = asked(scene) else { return Vec::new() };
     let mut found = Vec::new();
@@ -35,6 +38,12 @@ pub fn fit(scene: &Scene<'_>) -> Vec<Found> {
         if config.db_backend != node.backend || node.backend.is_empty() {
             let (own, other) = (kind(&config.db_backend), kind(&node.backend));
             let text = format!("its databases are {own}, those of the snapshot {other}");
+            found.push(Found::new(text).of(&member.service.id));
+        }
+        // The Cosmos SDK has it there whatever db_dir says (server/start.go).
+        let folder = format!("{}/data", member.target.home);
+        if restore.entries.iter().any(|entry| entry == APPLICATION) && config.db_dir != folder {
+            let text = format!("{folder}/{APPLICATION} would stay as it is: the node's db_dir is {}", config.db_dir);
             found.push(Found::new(text).of(&member.service.id));
         }
         for path in [&config.state_file, &config.wal_file] {

@@ -25,6 +25,12 @@ read_room() {
 # What makes a clone impossible, before anything is stopped.
 may_clone() {
     cd "$db_dir" || { echo "there is no folder $db_dir"; return 1; }
+    # The Cosmos SDK has it there whatever db_dir says (server/start.go).
+    application=$home/data/application.db
+    if [ -d "$application" ] && [ "$(readlink -f "$application")" != "$(readlink -f "$db_dir/application.db")" ]; then
+        echo "$application is not in $db_dir: a copy would be without the application's state (config.toml: db_dir = \"data\")"
+        return 1
+    fi
     for tool in find xargs cp du df sort comm; do
         command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
     done
