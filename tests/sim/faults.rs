@@ -150,7 +150,11 @@ fn a_stream_that_trickles_or_whose_link_dies_is_brought_once_more() {
 fn a_host_without_room_for_the_clone_is_not_stopped() {
     let rig = Rig::new(&small());
     let pids = rig.pids();
-    stub(&rig, "sentry-1", "df", ("-P", "/bin/df \"$@\" | awk 'NR > 1 { $4 = 1000 } { print }'; exit 0"));
+    let full = "/bin/df \"$@\" | awk 'NR > 1 { $4 = 1000 } { print }'; exit 0";
+    stub(&rig, "sentry-1", "df", ("-P", full));
+    rig.run(&words(&rig, "sentry-1 --profile data")).ended(3).says("the disk is full").says("nothing was changed");
+    // It is full when the clone is about to be made only.
+    stub(&rig, "sentry-1", "df", ("-B1\\ .", full));
     rig.run(&words(&rig, "sentry-1 --profile data")).ended(4).says("no room for the clone");
     assert_eq!((rig.pids(), rig.locked(), manifests(&rig.folder("store")).len()), (pids, Vec::new(), 0));
 }
@@ -184,6 +188,7 @@ fn break_after(rig: &Rig, bytes: u64) {
         rig.run("resume --yes").ended(0);
         stops = 1;
     }
+    rig.fault("sentry-1", Fault::DropAfter(u64::MAX));
     eventually("its host has started it", || rig.active("sentry-1") == "active");
     let stopped = rig.starts("sentry-1") - starts;
     assert!(stopped == stops || (stops == 0 && stopped == 1), "stopped {stopped} times, {context}");

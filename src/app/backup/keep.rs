@@ -241,7 +241,8 @@ impl Keeper {
                 // Sizes and times are those of the first look; what changed since is refused by its hash or size.
                 Err(_) => {
                     brought.clear();
-                    part = self.look_again(wanted, &source, root, part).await?;
+                    // The link may be what has died.
+                    part = self.look_again(wanted, &self.source(batch).await?, root, part).await?;
                 }
             }
         }
