@@ -103,8 +103,8 @@ impl Source {
     pub async fn hash(&self, folder: &str, names: &[String]) -> Result<Vec<String>, LinkError> {
         let mut script = open_script(&self.link, self.r#become, scripts::HASH, &[folder]).await?;
         // No name is then an option of the program that hashes.
-        let named: Vec<String> = names.iter().map(|name| format!("./{name}")).collect();
-        let feeding = feed(&script, &named);
+        let relative: Vec<String> = names.iter().map(|name| format!("./{name}")).collect();
+        let feeding = feed(&script, &relative);
         let (mut hashes, mut rest) = (Vec::with_capacity(names.len()), Vec::new());
         while let Some(bytes) = self.next(&mut script, HASHING).await? {
             rest.extend_from_slice(&bytes);

@@ -156,7 +156,10 @@ fn a_host_without_room_for_the_clone_is_not_stopped() {
     // It is full when the clone is about to be made only.
     stub(&rig, "sentry-1", "df", ("-B1\\ .", full));
     rig.run(&words(&rig, "sentry-1 --profile data")).ended(4).says("no room for the clone");
-    assert_eq!((rig.pids(), rig.locked(), manifests(&rig.folder("store")).len()), (pids, Vec::new(), 0));
+    assert_eq!((rig.pids(), manifests(&rig.folder("store")).len()), (pids, 0));
+    fs::remove_file(rig.sim.host("sentry-1").join("bin/df")).unwrap();
+    rig.run("resume --yes").ended(0).says("1 snapshot");
+    assert_eq!((rig.starts("sentry-1"), rig.locked()), (2, Vec::new()));
 }
 
 #[test]
