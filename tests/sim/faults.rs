@@ -18,7 +18,7 @@ use crate::rig::{Ran, Rig, Running, eventually, quick, small};
 
 /// Bytes of a host's answers from one cut to the next.
 const STRIDE: u64 = 2311;
-/// A backup is over before so many.
+/// The last cut comes before so many.
 const MOST: u64 = 48_000;
 
 fn words(rig: &Rig, what: &str) -> String {
