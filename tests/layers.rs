@@ -1,4 +1,4 @@
-//! The layer rule of `src/lib.rs`, the purity of the inner layers, and the size of files.
+//! The layer rule of `src/lib.rs`, the purity of the inner layers, the size of files, and the tests that `README.md` names.
 
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
@@ -116,4 +116,27 @@ fn the_check_does_not_cry_wolf() {
     ] {
         assert_eq!(violations(layer, text), [""; 0], "{text}");
     }
+}
+
+/// The tests that a table names, as lines of `names.txt`.
+fn named_tests(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2).filter_map(|words| words.split_once(' '));
+    let line = |(place, name): (&str, &str)| match place {
+        "src" => format!("src/lib.rs {name}"),
+        place => format!("{place}/main.rs {name}"),
+    };
+    quoted.filter(|(_, name)| name.contains("::")).map(line).collect()
+}
+
+#[test]
+fn the_table_of_faults_names_tests_that_exist() {
+    let known: Vec<&str> = include_str!("names.txt").lines().collect();
+    let mut rows = 0;
+    for row in include_str!("README.md").lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let named = named_tests(row);
+        let missing: Vec<&String> = named.iter().filter(|test| !known.contains(&test.as_str())).collect();
+        assert!(!named.is_empty() && missing.is_empty(), "{row}: {missing:?}");
+        rows += 1;
+    }
+    assert_eq!(rows, 20, "the faults of the table");
 }

@@ -1,4 +1,4 @@
-//! What `fuzz/` fuzzes, over the real logs of `tests/corpus/wal` and mutations of them.
+//! What `fuzz/` fuzzes, over the real logs of `tests/corpus/wal` and mutations of them; `FLEET_WAL_CASES` sets how many.
 
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
@@ -80,8 +80,12 @@ fn the_corpus_holds() {
     }
 }
 
+fn cases() -> u32 {
+    std::env::var("FLEET_WAL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn changed_logs(pick in any::<Index>(), changes in proptest::collection::vec(change(), 1..4)) {

@@ -50,8 +50,9 @@ Alertmanager have (usual for the role), postgres a pg_dump of the databases in
 these no chain is asked.
 
 The store needs no fleet: sha256sum -c manifests/ID.sha256 checks it, zstd -dc
-segments/…/….tar.zst | tar x unpacks it. Exit code: 0, or 4 when something wasn't
-kept.
+segments/…/….tar.zst | tar x unpacks it; symbolic links stand in the manifest, as
+text. The first Ctrl-C while copies come leaves at once; fleet resume goes on.
+Exit code: 0, or 4 when something wasn't kept.
 
 Examples:
   fleet backup --store /srv/fleet
@@ -319,7 +320,7 @@ as NAME.fleet-RUN: fleet restore release removes them. Keys, the signer's state
 and the WAL stay as they are, whatever the age of the snapshot. Of several hosts
 all are stopped, then all exchanged, then started in order. Only databases (the
 profile data) are restored; everything else is unpacked by hand: zstd -dc SEGMENT |
-tar x, with the segments that fleet snapshot show --files lists.
+tar x, with the segments that fleet snapshot show --files lists, and its links.
 
 Refused: a snapshot of another chain, genesis or kind of databases, no space, a
 key without its signer's state, and, but for the whole fleet, what would take

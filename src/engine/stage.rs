@@ -17,7 +17,7 @@ use crate::engine::{archive, check};
 use crate::model::event::{Outcome, What};
 use crate::model::facts::Validator;
 use crate::model::inventory::ServiceId;
-use crate::model::plan::{Action, Check, Needs, Order, Shape, Stage, Step, Target, Task};
+use crate::model::plan::{Action, Check, Needs, Operation, Order, Shape, Stage, Step, Target, Task};
 
 /// How long a ranked stage waits for all to be ready, and then for one start before it issues the next.
 const GATE: Duration = Duration::from_secs(2);
@@ -25,6 +25,8 @@ const GATE: Duration = Duration::from_secs(2);
 pub(super) const STARTED: &str = "the starts are done; blocks were not waited for";
 /// The same while a snapshot comes.
 const FETCHING: &str = "nothing was stopped; what has come stays until the run is resumed";
+/// The same while copies are brought into the store.
+const KEEPING: &str = "no node stands still for it; what has come stays until the run is resumed";
 /// What a host says whose turn was called off because of another.
 const CALLED_OFF: &str = "its turn never came, nothing was done";
 /// How long the last look at a host may take.
@@ -34,7 +36,8 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
     wait_for_start(run, stage).await?;
     let mut interrupt = run.interrupt.clone();
     let gentle_exit = observes_chain(stage);
-    let fetches = stage.tasks.iter().flat_map(|task| &task.steps).any(|step| step.action == Action::Fetch);
+    let streaming = if run.plan.operation == Operation::Backup { KEEPING } else { FETCHING };
+    let streams = stage.streams();
     let until = Instant::now() + Duration::from_millis(stage.timeout_ms);
     tokio::select! {
         () = carry_out(run, index, stage, until) => match left_in_the_middle(run, index, stage) {
@@ -44,8 +47,8 @@ pub(super) async fn run(run: &Run, index: usize, stage: &Stage) -> Result<(), En
         signal = interrupted_now(&mut interrupt) => {
             Err(Ended::Interrupted(signal, format!("{} was under way; what came of it is unknown", stage.name)))
         }
-        signal = interrupted_gently(run.interrupt.clone()), if gentle_exit || fetches => {
-            Err(Ended::Interrupted(signal, if fetches { FETCHING } else { STARTED }.into()))
+        signal = interrupted_gently(run.interrupt.clone()), if gentle_exit || streams => {
+            Err(Ended::Interrupted(signal, if streams { streaming } else { STARTED }.into()))
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Profile {
     Config,
     /// A node's databases, without signer state, keys, log and caches.
     Data,
-    /// cosmovisor's binaries.
+    /// cosmovisor's binaries and links.
     Cosmovisor,
     /// The newest snapshot that the node's application has taken by itself; nobody gets it without asking for it.
     Statesync,
@@ -70,6 +70,11 @@ impl Profile {
     /// Whether the node has to stand still while its copy begins.
     pub const fn is_sealed(self) -> bool {
         matches!(self, Self::Data)
+    }
+
+    /// Whether symbolic links are kept, as text: not in what `restore` brings back, nor where none belongs.
+    pub const fn has_links(self) -> bool {
+        matches!(self, Self::Config | Self::Cosmovisor | Self::Provider | Self::Monitoring | Self::Paths)
     }
 
     /// Whether it is a part of a node; else of a host, or of a service that is no node.
@@ -196,6 +201,15 @@ pub fn left_out(profile: Profile, name: &str) -> Option<&'static str> {
     }
 }
 
+/// Why a symbolic link isn't part of a snapshot, if it isn't: as for a file, and where it leads to something secret.
+pub fn link_left_out(profile: Profile, name: &str, target: &str) -> Option<&'static str> {
+    if !profile.has_links() {
+        return Some("a symbolic link");
+    }
+    let secret = || left_out(Profile::Paths, target).map(|_| "a symbolic link to a key or a signer's state");
+    left_out(profile, name).or_else(secret)
+}
+
 /// As `ssh-keygen` and sshd name private keys.
 fn is_ssh_key(name: &str) -> bool {
     let user = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"].contains(&name);
@@ -237,6 +251,24 @@ mod tests {
             }
             for name in ["id_ed25519.pub", "monkey", "deploy.sh"] {
                 assert_eq!(left_out(profile, name), None, "{profile:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn links_are_kept_where_no_key_is_behind_them() {
+        let kept = |profile, name, target| link_left_out(profile, name, target).is_none();
+        for profile in Profile::ALL.into_iter().chain([Profile::Paths]) {
+            assert_eq!(kept(profile, "current", "upgrades/v2"), profile.has_links(), "{profile:?}");
+            for (name, target) in [
+                ("node_key.json", "elsewhere"),
+                ("tls", "/etc/ssl/private/web.key"),
+                ("key", "../config/priv_validator_key.json"),
+                ("keys", "/home/v/keyring-file"),
+                ("keyring-test/link", "/etc/passwd"),
+                ("state", "../data/priv_validator_state.json"),
+            ] {
+                assert!(!kept(profile, name, target), "{profile:?} {name} -> {target}");
             }
         }
     }

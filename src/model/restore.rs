@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::backup::{Profile, left_out};
-use crate::model::snapshot::Manifest;
+use crate::model::snapshot::{LinkEntry, Manifest};
 
 /// The root of a snapshot of databases.
 pub const ROOT: &str = "data";
 /// Blocks that a node may be expected to take in a second by block sync. Nothing tells before it runs: it depends on what
 /// is in the blocks.
 const RATE: f64 = 20.0;
+/// So many links are named in a hint.
+const LISTED: usize = 10;
 
 /// What a plan brings to the databases of each of its nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,10 @@ impl Restore {
         if manifest.profile != Profile::Data.name() {
             let text = format!("{} is a snapshot of {}, not of databases", manifest.id, manifest.profile);
             return Err(refused(text).hint(by_hand(manifest)));
+        }
+        if let Some(link) = manifest.links.first() {
+            let text = format!("{} holds {:?}, a symbolic link, which is never restored", manifest.id, link.path);
+            return Err(refused(text).hint("take another snapshot; fleet's own of databases hold none"));
         }
         let mut entries = BTreeSet::new();
         let folders = manifest.folders.iter().map(|folder| folder.path.as_str());
@@ -101,10 +107,20 @@ impl Restore {
 /// What brings back a snapshot that is of no databases of a node.
 fn by_hand(manifest: &Manifest) -> String {
     let loads = if manifest.streamed { ", then psql --dbname=NEW_DATABASE --file=postgres/DATABASE.sql" } else { "" };
+    let links: String = manifest.links.iter().take(LISTED).filter_map(makes).collect();
+    let more = manifest.links.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(", and {more} more links of its list") } else { String::new() };
     format!(
-        "unpack it by hand: zstd -dc SEGMENT | tar x{loads}; its segments: fleet snapshot show {} --files",
+        "unpack it by hand: zstd -dc SEGMENT | tar x{loads}{links}{more}; its segments: fleet snapshot show {} --files",
         manifest.id
     )
+}
+
+/// The command that makes a link beside the files that were unpacked.
+fn makes(link: &LinkEntry) -> Option<String> {
+    // What a shell can't take has a control character, and no manifest has such links.
+    let quoted = shlex::try_join(["ln", "-s", "--", link.target.as_str(), link.path.as_str()]).ok()?;
+    Some(format!(", then {quoted}"))
 }
 
 /// Why a name can't be exchanged in the folder of the databases.
@@ -149,6 +165,7 @@ mod tests {
             roots: BTreeMap::from([(ROOT.to_owned(), "/var/lib/v/data".to_owned())]),
             files: paths.iter().map(file).collect(),
             folders: Vec::new(),
+            links: Vec::new(),
             left_out: Vec::new(),
             segments: Vec::new(),
         }
@@ -197,5 +214,25 @@ mod tests {
             Restore::of(&Manifest { profile: "config".into(), ..manifest(&["config/a"]) }, "/s", 4).unwrap_err();
         assert!(error.to_string().contains("not of databases") && error.to_string().contains("by hand"), "{error}");
         assert!(Restore::of(&manifest(&[]), "/s", 4).is_err());
+    }
+
+    #[test]
+    fn links_are_made_by_hand_and_never_restored() {
+        let links = |count: usize| {
+            let link = |n: usize| LinkEntry { path: format!("cosmovisor/a{n}"), target: "$(x) 'y'".into() };
+            (0..count).map(link).collect::<Vec<_>>()
+        };
+        let of = |profile: &str, count| {
+            let manifest = Manifest { profile: profile.into(), links: links(count), ..manifest(&["data/a/b"]) };
+            Restore::of(&manifest, "/s", 4).unwrap_err()
+        };
+        let hint = &of("cosmovisor", 2).hints[0];
+        let quoted = shlex::try_quote("$(x) 'y'").unwrap();
+        let wanted = format!(", then ln -s -- {quoted} cosmovisor/a0, then ln -s -- {quoted} cosmovisor/a1; its");
+        assert!(hint.contains(&wanted), "{hint}");
+        let hint = &of("cosmovisor", 12).hints[0];
+        assert!(hint.contains("cosmovisor/a9, and 2 more links") && !hint.contains("a10"), "{hint}");
+        let error = of("data", 1);
+        assert!(error.kind == Kind::Refused && error.message.contains("symbolic link"), "{error}");
     }
 }

@@ -14,8 +14,8 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use check::{id_flaw, is_sha256, path_flaw};
-pub use diff::{Amount, Difference, diff};
+pub use check::{id_flaw, is_sha256, path_flaw, target_flaw};
+pub use diff::{Amount, ChangedLink, Difference, Links, diff};
 pub use gather::Gathered;
 pub use summary::{Amounts, Summary};
 
@@ -73,6 +73,9 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// Folders.
     pub folders: Vec<FolderEntry>,
+    /// Symbolic links. They are text and in no segment: nothing of fleet makes or follows one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkEntry>,
     /// What was not taken.
     pub left_out: Vec<LeftOut>,
     /// Segments of the store that hold the files.
@@ -154,6 +157,15 @@ pub struct FolderEntry {
     pub mode: u32,
     /// When it was changed last on the host, Unix ns.
     pub mtime_ns: i64,
+}
+
+/// One symbolic link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkEntry {
+    /// `ROOT/relative`.
+    pub path: String,
+    /// What it holds; see [`target_flaw`].
+    pub target: String,
 }
 
 /// Something that was not taken.

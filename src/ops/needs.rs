@@ -61,7 +61,8 @@ fn needs_others(plan: &Plan) -> Option<Finding> {
     let power = &plan.power;
     // On a chain that advances, our nodes that are left alone go on.
     let with_ours = if plan.advancing { power.ours_elsewhere } else { 0 };
-    let short = plan.power_short().filter(|short| *short > with_ours && plan.operation.brings_blocks(plan.advancing))?;
+    let short =
+        plan.power_short().filter(|short| *short > with_ours && plan.operation.brings_blocks(plan.advancing))?;
     let text = format!(
         "this plan brings {} of {}, the quorum is {}: {short} must come from others (ours that it leaves alone {}, foreign {})",
         power.planned, power.total, power.quorum, power.ours_elsewhere, power.foreign

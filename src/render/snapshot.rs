@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::plain::plain;
 use super::words::{columns, counted, size, time, wrapped};
-use crate::model::snapshot::{Amount, Difference, Manifest, Summary};
+use crate::model::snapshot::{ChangedLink, Difference, LinkEntry, Links, Manifest, Summary};
 
 /// A snapshot in a list: its id, what is known of it, and when all of it was read back, Unix ms.
 pub type Row = (String, Result<(Summary, Option<i64>), String>);
@@ -78,6 +78,9 @@ pub fn one(manifest: &Manifest, proven: Option<i64>, files: bool, width: usize) 
     }
     manifest.roots.iter().for_each(|(name, path)| say("folder", format!("{name} is {path}")));
     say("files", format!("{}, {}", counted(manifest.files.len(), "file"), size(summary.files.bytes)));
+    if !manifest.links.is_empty() {
+        say("links", format!("{}, as text", counted(manifest.links.len(), "symbolic link")));
+    }
     say("stored", format!("{} in {}", size(summary.stored_bytes()), counted(manifest.segments.len(), "segment")));
     for segment in manifest.segments.iter().filter(|segment| segment.is_encrypted()) {
         say("readers", format!("encrypted by age for {}", segment.recipients.join(", ")));
@@ -94,6 +97,7 @@ pub fn one(manifest: &Manifest, proven: Option<i64>, files: bool, width: usize) 
         lines.extend(
             manifest.files.iter().map(|file| format!("{}  {:>7}  {}", file.sha256, size(file.size), file.path)),
         );
+        lines.extend(manifest.links.iter().map(|link| format!("  {}", arrow(link))));
     }
     lines
 }
@@ -111,23 +115,43 @@ pub fn difference(found: &Difference) -> Vec<String> {
         [("added", '+', &found.added), ("removed", '-', &found.removed), ("changed", '~', &found.changed)]
     {
         lines.push(format!("{what:<8} {}", counted_bytes(amount.paths.len(), amount.bytes)));
-        lines.extend(paths(amount, sign));
+        lines.extend(listed(&amount.paths, sign));
     }
     lines.push(format!(
         "{:<8} {}",
         "same",
         counted_bytes(usize::try_from(found.same).unwrap_or(usize::MAX), found.same_bytes)
     ));
+    lines.extend(links(&found.links));
     lines
+}
+
+/// What differs in symbolic links, as far as it does.
+fn links(found: &Links) -> Vec<String> {
+    let changed = |link: &ChangedLink| plain(format!("{} -> {}, was {}", link.path, link.to, link.from).as_bytes());
+    let kinds = [
+        ("added", '+', found.added.iter().map(arrow).collect::<Vec<_>>()),
+        ("removed", '-', found.removed.iter().map(arrow).collect()),
+        ("changed", '~', found.changed.iter().map(changed).collect()),
+    ];
+    let lines = kinds.into_iter().filter(|(_, _, links)| !links.is_empty()).map(|(what, sign, links)| {
+        let head = format!("{what:<8} {}", counted(links.len(), "symbolic link"));
+        std::iter::once(head).chain(listed(&links, sign)).collect::<Vec<_>>()
+    });
+    lines.flatten().collect()
+}
+
+fn arrow(link: &LinkEntry) -> String {
+    plain(format!("{} -> {}", link.path, link.target).as_bytes())
 }
 
 fn counted_bytes(count: usize, bytes: u64) -> String {
     format!("{}, {}", counted(count, "file"), size(bytes))
 }
 
-fn paths(amount: &Amount, sign: char) -> impl Iterator<Item = String> {
-    let more = amount.paths.len().checked_sub(LISTED).filter(|more| *more > 0);
-    let listed = amount.paths.iter().take(LISTED).map(move |path| format!("  {sign} {path}"));
+fn listed(paths: &[String], sign: char) -> impl Iterator<Item = String> {
+    let more = paths.len().checked_sub(LISTED).filter(|more| *more > 0);
+    let listed = paths.iter().take(LISTED).map(move |path| format!("  {sign} {path}"));
     listed.chain(more.map(|more| format!("  {sign} {more} more")))
 }
 

@@ -133,8 +133,10 @@ impl Unit {
             (Active::Failed, _) => "exit-code",
             _ => "success",
         };
-        let program = folders.bin().join("virtengined").display().to_string();
-        let home = folders.home().display().to_string();
+        // A node whose home has a folder of cosmovisor's is run by it.
+        let under_cosmovisor = folders.home().join("cosmovisor").is_dir();
+        let program = folders.bin().join(if under_cosmovisor { "cosmovisor" } else { "virtengined" });
+        let (program, home) = (program.display().to_string(), folders.home().display().to_string());
         let exec = format!(
             "{{ path={program} ; argv[]={program} start --home {home} ; ignore_errors=no ; start_time=[n/a] ; \
              stop_time=[n/a] ; pid={} ; code=(null) ; status=0/0 }}",

@@ -38,9 +38,6 @@ const DEPTH: usize = 8;
 const JUMP: Duration = Duration::from_secs(180);
 /// How long connections that nobody needs any more may take to be given up.
 const CLOSE: Duration = Duration::from_secs(2);
-/// Channel windows, in bytes: for control, and for bulk transfers over a long way.
-const WINDOW: u32 = 2 << 20;
-const BULK_WINDOW: u32 = 32 << 20;
 
 /// The connections of a run. A clone is another handle to the same ones.
 #[derive(Clone)]
@@ -210,8 +207,7 @@ impl Inner {
             Some(gateway) => gateway.leave().await,
             None => None,
         };
-        let window = if flow == Flow::Direct { BULK_WINDOW } else { WINDOW };
-        let connection = Dial { settings, records, via: via.as_ref(), window }.connect(&self.desk).await?;
+        let connection = Dial { settings, records, via: via.as_ref() }.connect(&self.desk).await?;
         Ok(Link::new(connection, Arc::clone(settings), flow, via))
     }
 

@@ -30,9 +30,9 @@ pub const PROBE_HTTP: &str = script!("probe_http.sh");
 /// Carries out one step.
 pub const ACT: &str = script!("wal.sh", "seal.sh", "restore.sh", "act.sh");
 /// Lists what is in folders.
-pub const LIST: &str = script!("list.sh");
+pub const LIST: &str = script!("found.sh", "list.sh");
 /// Lists files by their names.
-pub const LIST_NAMED: &str = script!("list_named.sh");
+pub const LIST_NAMED: &str = script!("found.sh", "list_named.sh");
 /// Hashes files.
 pub const HASH: &str = script!("hash.sh");
 /// Hashes a unit's program.

@@ -16,12 +16,16 @@ use super::{Link, LinkError, LinkErrorKind};
 use crate::model::inventory::Become;
 use crate::model::snapshot::is_sha256;
 
+mod pace;
 mod receive;
 
+use pace::Pace;
 pub use receive::{Kept, Receiver, Receiving, Unpacking};
 
 /// How long a listing or a stream may stand still.
 const STILL: Duration = Duration::from_secs(60);
+/// The least bytes of an archive that must come in that time.
+const SLOWEST: usize = 16 << 10;
 /// How long one file may take to be hashed.
 const HASHING: Duration = Duration::from_secs(900);
 /// How long a dump may stand still: it may wait for a lock of the database.
@@ -46,6 +50,8 @@ pub struct Found {
     pub mtime_ns: i64,
     /// Inode.
     pub inode: u64,
+    /// What a symbolic link holds, as it is; else empty.
+    pub target: Vec<u8>,
     /// Its path below the folder, as it is; empty for what was asked for itself, where that is no folder.
     pub name: Vec<u8>,
 }
@@ -101,13 +107,15 @@ impl Source {
     /// The SHA-256 of files below `folder`, lower-case hex, in the order of `names`.
     pub async fn hash(&self, folder: &str, names: &[String]) -> Result<Vec<String>, LinkError> {
         let mut script = open_script(&self.link, self.r#become, scripts::HASH, &[folder]).await?;
-        let feeding = feed(&script, names);
+        // No name is then an option of the program that hashes.
+        let relative: Vec<String> = names.iter().map(|name| format!("./{name}")).collect();
+        let feeding = feed(&script, &relative);
         let (mut hashes, mut rest) = (Vec::with_capacity(names.len()), Vec::new());
         while let Some(bytes) = self.next(&mut script, HASHING).await? {
             rest.extend_from_slice(&bytes);
             while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=at).collect();
-                hashes.push(String::from_utf8_lossy(line.get(..64).unwrap_or_default()).into_owned());
+                hashes.push(hash_of(&line));
             }
         }
         feeding.abort();
@@ -132,26 +140,22 @@ impl Source {
     pub async fn pack(&self, root: &str, folder: &str, names: &[String]) -> Result<Packed, LinkError> {
         let script = open_script(&self.link, self.r#become, scripts::PACK, &[root, folder]).await?;
         let feeding = feed(&script, names);
-        Ok(self.pump(script, STILL, Some(feeding)))
+        Ok(self.pump(script, Pace::new(STILL, SLOWEST), Some(feeding)))
     }
 
     /// A dump of `PostgreSQL`'s database, made by the host's user `user`: SQL. It ends well only if `pg_dump` did.
     pub async fn dump(&self, user: &str, database: &str) -> Result<Packed, LinkError> {
         let script = open_script(&self.link, self.r#become, scripts::DUMP, &[user, database]).await?;
-        Ok(self.pump(script, DUMPING, None))
+        Ok(self.pump(script, Pace::new(DUMPING, 0), None))
     }
 
     /// What a script writes, to be read by a thread of its own.
-    fn pump(&self, mut script: Script, still: Duration, feeding: Option<JoinHandle<()>>) -> Packed {
+    fn pump(&self, mut script: Script, mut pace: Pace, feeding: Option<JoinHandle<()>>) -> Packed {
         let (pieces, receiver) = mpsc::channel(PIECES);
         let (host, rate) = (self.link.name().to_owned(), self.rate.clone());
         tokio::spawn(async move {
             loop {
-                let next = match timeout(still, script.bytes()).await {
-                    Ok(next) => next,
-                    Err(_) => Err(stands_still(&host, still)),
-                };
-                let (piece, last) = match next {
+                let (piece, last) = match pace.next(&host, script.bytes()).await {
                     Ok(Some(bytes)) => (Ok(bytes), false),
                     Ok(None) => break,
                     Err(error) => (Err(error.message), true),
@@ -187,6 +191,12 @@ impl Source {
 
 fn stands_still(host: &str, bound: Duration) -> LinkError {
     LinkError::new(LinkErrorKind::Overdue, format!("{host}: nothing came for {} s", bound.as_secs()))
+}
+
+/// The hash of a line of `sha256sum`, which begins it with a backslash where the name has one.
+fn hash_of(line: &[u8]) -> String {
+    let line = line.strip_prefix(b"\\").unwrap_or(line);
+    String::from_utf8_lossy(line.get(..64).unwrap_or_default()).into_owned()
 }
 
 /// Sends names, each ended by a NUL, and then the end of the input.
@@ -227,13 +237,13 @@ impl Read for Packed {
     }
 }
 
-/// Records of six fields, each ended by a NUL; an empty record ends a list.
+/// Records of seven fields, each ended by a NUL; an empty record ends a list.
 fn lists(text: &[u8]) -> Option<Vec<Vec<Found>>> {
     let text = text.strip_suffix(b"\0")?;
     let fields: Vec<&[u8]> = text.split(|byte| *byte == 0).collect();
     let (mut all, mut list) = (Vec::new(), Vec::new());
-    for record in fields.chunks(6) {
-        let [kind, size, mode, mtime, inode, name] = record else { return None };
+    for record in fields.chunks(7) {
+        let [kind, size, mode, mtime, inode, target, name] = record else { return None };
         if kind.is_empty() {
             all.push(std::mem::take(&mut list));
             continue;
@@ -245,6 +255,7 @@ fn lists(text: &[u8]) -> Option<Vec<Vec<Found>>> {
             mode: u32::from_str_radix(&text(mode)?, 8).ok()?,
             mtime_ns: nanoseconds(&text(mtime)?)?,
             inode: text(inode)?.parse().ok()?,
+            target: target.to_vec(),
             name: name.to_vec(),
         });
     }
@@ -265,13 +276,15 @@ mod tests {
 
     #[test]
     fn a_list_is_read_with_whatever_a_name_holds() {
-        let text = b"f\x0012\x00644\x001732604400.1234567890\x0077\x00a b/\xff\nc\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let text =
+            b"l\x0012\x00777\x001732604400.1234567890\x0077\x00/x\ny\x00a b/\xff\nc\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
         let found = Found {
-            kind: 'f',
+            kind: 'l',
             size: 12,
-            mode: 0o644,
+            mode: 0o777,
             mtime_ns: 1_732_604_400_123_456_789,
             inode: 77,
+            target: b"/x\ny".to_vec(),
             name: b"a b/\xff\nc".to_vec(),
         };
         assert_eq!(lists(text), Some(vec![vec![found], Vec::new()]));
@@ -302,8 +315,33 @@ mod tests {
     }
 
     #[test]
+    fn a_links_target_is_listed_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("keyring-l");
+        std::os::unix::fs::symlink("/no\nwhere", &link).unwrap();
+        let listed = |script: &str, words: &[&std::path::Path]| {
+            let mut shell = std::process::Command::new("/bin/sh");
+            let all = lists(&shell.args(["-c", script, "sh"]).args(words).output().unwrap().stdout).unwrap();
+            all.concat().into_iter().map(|one| (one.kind, one.target, one.name)).collect::<Vec<_>>()
+        };
+        let found = |name: &str| vec![('l', b"/no\nwhere".to_vec(), name.as_bytes().to_vec())];
+        assert_eq!(listed(scripts::LIST, &[folder.path()]), found("keyring-l"));
+        assert_eq!(listed(scripts::LIST, &[&link]), found(""));
+        assert_eq!(listed(scripts::LIST_NAMED, &[folder.path(), "keyring-*".as_ref()]), found("keyring-l"));
+        assert_eq!(listed(scripts::LIST_NAMED, &[folder.path(), "other".as_ref()]), []);
+    }
+
+    #[test]
+    fn a_hash_is_read_whatever_the_name_of_its_file() {
+        let hash = "a".repeat(64);
+        assert_eq!(hash_of(format!("{hash} *./-rf\n").as_bytes()), hash);
+        assert_eq!(hash_of(format!("\\{hash}  ./back\\\\slash\n").as_bytes()), hash);
+        assert_eq!(hash_of(b"short\n"), "");
+    }
+
+    #[test]
     fn a_list_that_breaks_off_is_none() {
-        assert_eq!(lists(b"f\x0012\x00644\x001.0\x0077\x00a\0"), None);
+        assert_eq!(lists(b"f\x0012\x00644\x001.0\x0077\0\0a\0"), None);
         assert_eq!(lists(b"f\x0012\x00644\0"), None);
         assert_eq!(lists(b""), None);
     }

@@ -93,6 +93,33 @@ async fn what_cannot_be_kept_keeps_nothing_else_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operator_may_leave_while_copies_come() {
+    let world = World::new();
+    let store = store(&world, None);
+    let journal = Journal::default();
+    let (operator, interrupt) = watch::channel(Interrupt::None);
+    let mut run = with(run(&world, &backup(), &journal, RunState::default(), interrupt), &store);
+    let leave = async {
+        while store.kept.lock().unwrap().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        operator.send(Interrupt::Gently(2)).unwrap();
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = run.execute() => ended,
+        () = leave => unreachable!(),
+    };
+    assert!(matches!(&ended, Ended::Interrupted(2, text) if text.contains("no node stands still")), "{ended:?}");
+    let kept = store.kept.lock().unwrap().len();
+    assert!(kept < 10 && world.running().len() == 5 && world.locked().is_empty(), "{kept}");
+    let (_keep, interrupt) = watch::channel(Interrupt::None);
+    let state = RunState::of(&journal.events());
+    let ended = with(self::run(&world, &backup(), &journal, state, interrupt), &store).execute().await;
+    assert_eq!((ended, store.kept.lock().unwrap().len()), (Ended::Done, 10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_killed_fleet_goes_on_where_it_was_and_stops_no_node_again() {
     let world = World::new();
     let whole = {

@@ -5,6 +5,7 @@ mod arming;
 mod broken;
 mod clear;
 mod facts;
+mod faults;
 mod hosts;
 mod keys;
 mod killed;

@@ -1,12 +1,12 @@
 //! What is kept of hosts beside their nodes, on simulated hosts: monitoring, a provider, databases, listed paths.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fleet::sim::{Fault, Layout};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::{Ran, Rig, small};
 
@@ -236,6 +236,48 @@ fn a_file_that_is_written_all_the_time_comes_by_itself_and_never_half() {
     unpacked(&kept.store, &folder);
     assert_eq!(fs::read(folder.join("home/orders.log")).unwrap(), fs::read(&log).unwrap());
     kept.fleet("snapshot verify").ended(0);
+}
+
+#[test]
+fn a_link_is_kept_as_text_and_the_next_snapshot_has_its_new_target() {
+    let kept = Kept::new();
+    for version in ["v1", "v2"] {
+        kept.write("val-1", &format!("home/cosmovisor/upgrades/{version}/bin/virtengined"), version);
+    }
+    let folder = kept.at("val-1", "home/cosmovisor");
+    symlink("upgrades/v1", folder.join("current")).unwrap();
+    symlink("../config/node_key.json", folder.join("secret")).unwrap();
+    let back_up = || {
+        kept.backup("val-1 --profile cosmovisor --yes").ended(0);
+        kept.ids().pop().unwrap()
+    };
+    let links = |id: &str| kept.manifest(id)["links"].clone();
+    let first = back_up();
+    assert_eq!(links(&first), json!([{ "path": "cosmovisor/current", "target": "upgrades/v1" }]));
+    let why = ("cosmovisor/secret".to_owned(), "a symbolic link to a key or a signer's state".to_owned());
+    assert_eq!(left_out(&kept.manifest(&first)), [why]);
+    fs::remove_file(folder.join("current")).unwrap();
+    symlink("upgrades/v2", folder.join("current")).unwrap();
+    let second = back_up();
+    assert_eq!(links(&second), json!([{ "path": "cosmovisor/current", "target": "upgrades/v2" }]));
+    kept.fleet(&format!("snapshot show {second} --files")).ended(0).says("  cosmovisor/current -> upgrades/v2\n");
+    let shown = kept.fleet(&format!("snapshot show {second} --files -o json")).ended(0).out;
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["link_list"], links(&second));
+    let changed = "changed  1 symbolic link\n  ~ cosmovisor/current -> upgrades/v2, was upgrades/v1";
+    kept.fleet(&format!("snapshot diff {first} {second}")).ended(0).says(changed);
+    kept.fleet("snapshot verify").ended(0);
+    kept.fleet(&format!("snapshot copy {} {second}", kept.rig.folder("other").display())).ended(0);
+    let copy = fs::read(kept.rig.folder("other").join(format!("manifests/{second}.json"))).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&copy).unwrap()["links"], links(&second));
+    // Segments hold none: who unpacks them makes the links.
+    let unpacked_at = kept.rig.folder("unpacked");
+    unpacked(&kept.store, &unpacked_at);
+    assert!(unpacked_at.join("cosmovisor/upgrades/v2/bin/virtengined").is_file());
+    assert!(!unpacked_at.join("cosmovisor/current").is_symlink());
+    let said = "tar x, then ln -s -- upgrades/v2 cosmovisor/current; its segments";
+    kept.fleet(&format!("restore {second} val-1 --yes")).ended(3).says(said);
+    kept.fleet("snapshot prune --keep-last 1 --yes").ended(0);
+    assert_eq!(kept.ids(), [second]);
 }
 
 #[test]

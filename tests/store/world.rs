@@ -265,6 +265,7 @@ pub fn manifest(id: &str, parent: Option<String>, all: &Gathered) -> Manifest {
         roots: [("data".to_owned(), "/var/lib/x/data".to_owned())].into(),
         files,
         folders: Vec::new(),
+        links: Vec::new(),
         left_out: Vec::new(),
         segments: all.segments.clone(),
     }

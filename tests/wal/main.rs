@@ -1,4 +1,6 @@
 //! The rule for clearing logs against a model of CometBFT's consensus that knows nothing of the rule.
+//!
+//! `FLEET_WAL_CASES` sets over how many scenes.
 
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 #![allow(clippy::option_option)] // a majority, and whether it is for a block or nil
@@ -14,8 +16,11 @@ use fleet::chain::wal::rule::{Forecast, decide};
 use crate::history::{Scene, scene};
 use crate::net::Seed;
 
-const SCENES: u64 = 120;
 const ORDERS: u64 = 5;
+
+fn scenes() -> u64 {
+    std::env::var("FLEET_WAL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120)
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -60,7 +65,7 @@ impl Share {
 fn what_the_rule_allows_neither_strands_nor_forks() {
     let (mut seen, mut allowed, mut commits) = (0, 0, 0);
     let (mut stranding, mut forks) = (Share::default(), Share::default());
-    for number in 0..SCENES {
+    for number in 0..scenes() {
         let Some(scene) = scene(&mut Seed(number)) else { continue };
         seen += 1;
         let decision = decide(&scene.case);

@@ -15,7 +15,7 @@ use crate::ssh::source::Source;
 use crate::store::{Batch, Cut, Expected};
 
 /// Streams from one host at once.
-const STREAMS: usize = 2;
+const STREAMS: usize = 4;
 /// How often a part of a clone is asked for: nothing changes there, but the link may die.
 const ATTEMPTS: usize = 2;
 /// How often a file is asked for that may have changed between its hash and its bytes.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::backup::{Excludes, Item, Profile, left_out};
+use crate::model::backup::{Excludes, Item, Profile, left_out, link_left_out};
 use crate::model::plan::Target;
-use crate::model::snapshot::{FileEntry, FolderEntry, LeftOut, Manifest, SegmentEntry, path_flaw};
+use crate::model::snapshot::{
+    FileEntry, FolderEntry, LeftOut, LinkEntry, Manifest, SegmentEntry, path_flaw, target_flaw,
+};
 use crate::ssh::source::Found;
 use crate::store::Expected;
 
@@ -21,6 +23,8 @@ const POSTGRES: &str = "a PostgreSQL server's files, of no use if copied while i
 pub struct Chosen {
     /// Files by root and the path below it. What isn't known yet is the hash.
     pub files: BTreeMap<(String, String), Expected>,
+    /// Symbolic links.
+    pub links: Vec<LinkEntry>,
     /// Folders.
     pub folders: Vec<FolderEntry>,
     /// What stays out.
@@ -67,18 +71,15 @@ impl Chosen {
                 continue;
             }
             let path = format!("{root}/{name}");
-            let reason = match one.kind {
-                _ if name.as_bytes() != one.name => Some("its name isn't UTF-8"),
-                'f' | 'd' => path_flaw(&path).or_else(|| left_out(profile, &name)),
-                'l' => Some("a symbolic link"),
-                _ => Some("neither a file nor a folder"),
-            };
-            match reason {
+            match stays_out(profile, &one, &path, &name) {
                 Some(reason) => {
                     self.left_out.push(LeftOut { path: escaped(&path), reason: reason.into() });
                 }
                 None if one.kind == 'd' => {
                     self.folders.push(FolderEntry { path, mode: one.mode, mtime_ns: one.mtime_ns });
+                }
+                None if one.kind == 'l' => {
+                    self.links.push(LinkEntry { path, target: String::from_utf8_lossy(&one.target).into_owned() });
                 }
                 None => {
                     let Found { size, mode, mtime_ns, inode, .. } = one;
@@ -124,6 +125,19 @@ fn clusters(found: &[Found]) -> Vec<String> {
 
 fn is_below(name: &str, folder: &str) -> bool {
     folder.is_empty() || name.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Why what was found isn't taken, if it isn't.
+fn stays_out(profile: Profile, one: &Found, path: &str, name: &str) -> Option<&'static str> {
+    match (one.kind, std::str::from_utf8(&one.target)) {
+        _ if name.as_bytes() != one.name => Some("its name isn't UTF-8"),
+        ('f' | 'd', _) => path_flaw(path).or_else(|| left_out(profile, name)),
+        ('l', Ok(target)) => {
+            path_flaw(path).or_else(|| link_left_out(profile, name, target)).or_else(|| target_flaw(target))
+        }
+        ('l', Err(_)) => Some("a symbolic link whose target isn't UTF-8"),
+        _ => Some("neither a file nor a folder"),
+    }
 }
 
 fn escaped(path: &str) -> String {
@@ -214,7 +228,11 @@ mod tests {
     use super::*;
 
     fn found(kind: char, name: &str) -> Found {
-        Found { kind, size: 5, mode: 0o644, mtime_ns: 7, inode: 9, name: name.into() }
+        Found { kind, size: 5, mode: 0o644, mtime_ns: 7, inode: 9, target: Vec::new(), name: name.into() }
+    }
+
+    fn link(name: &str, target: &[u8]) -> Found {
+        Found { target: target.into(), ..found('l', name) }
     }
 
     fn file(path: &str, segment: u32, size: u64) -> FileEntry {
@@ -237,12 +255,32 @@ mod tests {
         chosen.add(
             (Profile::Config, &none),
             ("config", "/h/config"),
-            [&list[..], &[found('d', "gentx"), found('l', "link")]].concat(),
+            [&list[..], &[found('d', "gentx"), found('p', "pipe")]].concat(),
         );
         assert_eq!(chosen.files.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["config.toml"]);
         assert_eq!(chosen.folders[0].path, "config/gentx");
         let out: Vec<&str> = chosen.left_out.iter().map(|one| one.path.as_str()).collect();
-        assert_eq!(out, ["config/priv_validator_key.json", "config/a\\nb", "config/link"]);
+        assert_eq!(out, ["config/priv_validator_key.json", "config/a\\nb", "config/pipe"]);
+    }
+
+    #[test]
+    fn a_link_is_its_target_as_text() {
+        let links = || vec![link("current", b"upgrades/v2"), link("odd", b"-rf $(x)"), link("up", b"/../../etc")];
+        let kept = |profile| {
+            let mut chosen = Chosen::default();
+            chosen.add((profile, &Excludes::default()), ("r", "/r"), links());
+            assert_eq!(chosen.links.len() + chosen.left_out.len(), 3);
+            chosen.links.into_iter().map(|link| format!("{} {}", link.path, link.target)).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(Profile::Cosmovisor), ["r/current upgrades/v2", "r/odd -rf $(x)", "r/up /../../etc"]);
+        for profile in [Profile::Data, Profile::Statesync, Profile::Keys] {
+            assert_eq!(kept(profile), [""; 0], "{profile:?}");
+        }
+        let mut chosen = Chosen::default();
+        let bad = [link("a", b"x\ny"), link("b", b"\xff"), link("c", b""), link("d\n", b"x"), link("e.key", b"x")];
+        chosen.add((Profile::Config, &Excludes::default()), ("r", "/r"), bad.to_vec());
+        chosen.add((Profile::Config, &Excludes::default()), ("tls", "/etc/tls"), vec![link("", b"/x.pem")]);
+        assert_eq!((chosen.links.len(), chosen.left_out.len(), chosen.files.len()), (0, 6, 0));
     }
 
     #[test]

@@ -215,6 +215,7 @@ impl Keeper {
             roots,
             files,
             folders: chosen.folders,
+            links: chosen.links,
             left_out: chosen.left_out,
             segments: gathered.segments,
         }

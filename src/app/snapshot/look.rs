@@ -44,9 +44,11 @@ pub(super) async fn show(global: &Global, store: &Store, text: &str, files: bool
     let mut document = screen::row_json(&(id, row));
     document["roots"] = json(&manifest.roots)?;
     document["left_out"] = json(&manifest.left_out)?;
+    document["links"] = manifest.links.len().into();
     if files {
         let one = |file: &snapshot::FileEntry| serde_json::json!({ "path": file.path, "bytes": file.size, "sha256": file.sha256, "mode": file.mode });
         document["file_list"] = manifest.files.iter().map(one).collect();
+        document["link_list"] = json(&manifest.links)?;
     }
     say(&document.to_string());
     Ok(0)

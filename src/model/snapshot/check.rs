@@ -26,6 +26,17 @@ pub fn path_flaw(path: &str) -> Option<&'static str> {
     }
 }
 
+/// Why `target` can't be what a symbolic link of a snapshot holds: it is UTF-8 without control characters. Where it leads
+/// doesn't matter, for nothing follows it.
+pub fn target_flaw(target: &str) -> Option<&'static str> {
+    match target {
+        "" => Some("a symbolic link to nothing"),
+        _ if target.len() > LONGEST => Some("a symbolic link to more than 4096 bytes"),
+        _ if target.contains(char::is_control) => Some("a symbolic link to what has a control character"),
+        _ => None,
+    }
+}
+
 /// Why `id` can't be a snapshot's: it becomes a file's name.
 pub fn id_flaw(id: &str) -> Option<&'static str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -36,6 +47,11 @@ pub fn id_flaw(id: &str) -> Option<&'static str> {
 /// Whether `text` is a SHA-256 in lower case hex.
 pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The folders that `path` is in.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
 }
 
 impl Manifest {
@@ -57,17 +73,27 @@ impl Manifest {
 
     fn check_paths(&self) -> Result<()> {
         let mut seen = BTreeSet::new();
-        let folders = self.folders.iter().map(|folder| folder.path.as_str());
-        for path in self.files.iter().map(|file| file.path.as_str()).chain(folders) {
+        let links: BTreeSet<&str> = self.links.iter().map(|link| link.path.as_str()).collect();
+        for path in self.paths() {
             let root = path.split('/').next().unwrap_or_default();
             let flaw = path_flaw(path)
                 .or_else(|| (!self.roots.contains_key(root)).then_some("a path in no root"))
-                .or_else(|| (!seen.insert(path)).then_some("a path that is there twice"));
+                .or_else(|| (!seen.insert(path)).then_some("a path that is there twice"))
+                .or_else(|| above(path).any(|path| links.contains(path)).then_some("a path below a symbolic link"));
             if let Some(flaw) = flaw {
                 return Err(Error::failed(format!("{flaw}: \"{}\"", path.escape_debug())));
             }
         }
-        Ok(())
+        match self.links.iter().find_map(|link| Some((link, target_flaw(&link.target)?))) {
+            Some((link, flaw)) => Err(Error::failed(format!("{flaw}: \"{}\"", link.path.escape_debug()))),
+            None => Ok(()),
+        }
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().map(|file| file.path.as_str());
+        let folders = self.folders.iter().map(|folder| folder.path.as_str());
+        files.chain(folders).chain(self.links.iter().map(|link| link.path.as_str()))
     }
 
     fn check_file(&self, file: &FileEntry) -> Result<()> {

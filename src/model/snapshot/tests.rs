@@ -25,6 +25,7 @@ fn manifest(files: Vec<FileEntry>) -> Manifest {
         roots: [("data".to_owned(), "/var/lib/x/data".to_owned())].into(),
         files,
         folders: vec![FolderEntry { path: "data".into(), mode: 0o700, mtime_ns: 0 }],
+        links: Vec::new(),
         left_out: Vec::new(),
         segments: vec![segment(1, 100), segment(2, 50)],
     }
@@ -66,6 +67,54 @@ fn one_that_contradicts_itself_is_refused() {
     let mut name = manifest(Vec::new());
     name.segments[0].sha256 = "../../etc/passwd".into();
     assert!(name.check().unwrap_err().message.contains("no segment"));
+}
+
+fn linked(links: &[(&str, &str)]) -> Manifest {
+    let link = |(path, target): &(&str, &str)| LinkEntry { path: (*path).into(), target: (*target).into() };
+    Manifest { links: links.iter().map(link).collect(), ..manifest(vec![file("data/a/b", 1, &[0])]) }
+}
+
+#[test]
+fn links_are_written_only_where_there_are_any() {
+    let without = serde_json::to_string(&linked(&[])).unwrap();
+    assert!(!without.contains("links"), "{without}");
+    assert_eq!(Manifest::read(without.as_bytes()).unwrap(), linked(&[]));
+    let with = linked(&[("data/current", "/../x y"), ("data/up", "..")]);
+    let json = serde_json::to_string(&with).unwrap();
+    assert_eq!(Manifest::read(json.as_bytes()).unwrap(), with);
+    assert_eq!(Summary::read(json.as_bytes()).unwrap(), Summary::from(&with));
+}
+
+#[test]
+fn a_link_that_could_do_harm_is_refused() {
+    let long = "x".repeat(4097);
+    for (links, why) in [
+        (&[("data/l", "")][..], "to nothing"),
+        (&[("data/l", "a\nb")], "control character"),
+        (&[("data/l", &long)], "4096"),
+        (&[("data/../l", "a")], "\"..\""),
+        (&[("/etc/l", "a")], "absolute"),
+        (&[("other/l", "a")], "no root"),
+        (&[("data/l", "a"), ("data/l", "b")], "twice"),
+        (&[("data/a/b", "a")], "twice"),
+        (&[("data", "a")], "below a symbolic link"),
+        (&[("data/a", "/etc")], "below a symbolic link: \"data/a/b\""),
+    ] {
+        let error = linked(links).check().unwrap_err().message;
+        assert!(error.contains(why), "{links:?}: {error}");
+    }
+}
+
+#[test]
+fn links_differ_by_path_and_target() {
+    let first = linked(&[("data/z", "1"), ("data/gone", "1"), ("data/same", "1")]);
+    let second = linked(&[("data/same", "1"), ("data/new", "1"), ("data/z", "2")]);
+    let found = diff(&first, &second);
+    let link = |path: &str| LinkEntry { path: path.into(), target: "1".into() };
+    assert_eq!((&found.links.added, &found.links.removed), (&vec![link("data/new")], &vec![link("data/gone")]));
+    let changed = ChangedLink { path: "data/z".into(), from: "1".into(), to: "2".into() };
+    assert_eq!((found.links.changed, found.same), (vec![changed], 1));
+    assert_eq!(diff(&second, &second).links, Links::default());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A look at the keys that hosts show, without logging in.
 
-use super::{DEPTH, Dial, Flow, LinkError, LinkErrorKind, Links, Node, Prepared, WINDOW};
+use super::{DEPTH, Dial, Flow, LinkError, LinkErrorKind, Links, Node, Prepared};
 use crate::ssh::gate::{Shown, key_types};
 
 /// What a host showed.
@@ -34,7 +34,7 @@ impl Links {
         for kind in key_types(&[]) {
             let _turn = self.0.dialing.acquire().await;
             let Prepared { settings, records, .. } = &prepared;
-            keys.extend(Dial { settings, records, via: via.as_ref(), window: WINDOW }.look(&kind).await?);
+            keys.extend(Dial { settings, records, via: via.as_ref() }.look(&kind).await?);
         }
         Ok(Look { prepared, keys })
     }
