@@ -1,10 +1,8 @@
 //! The link to a host breaks at many points of a restart.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use fleet::sim::Fault;
 
-use crate::rig::{Ran, Rig, quick};
+use crate::rig::{Ran, Rig, every_cut};
 
 const RESTART: &str = "restart --coordinated --yes -o json --stop-timeout 5s";
 /// Bytes of a host's answers from one cut to the next.
@@ -14,19 +12,7 @@ const MOST: u64 = 70_000;
 
 #[test]
 fn a_link_that_breaks_after_any_number_of_bytes_never_makes_a_wrong_done() {
-    let next = AtomicU64::new(300);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let rig = Rig::new(&quick());
-                while let bytes = next.fetch_add(STRIDE, Ordering::Relaxed)
-                    && bytes < MOST
-                {
-                    break_after(&rig, bytes);
-                }
-            });
-        }
-    });
+    every_cut(STRIDE, MOST, break_after);
 }
 
 fn break_after(rig: &Rig, bytes: u64) {

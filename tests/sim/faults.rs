@@ -7,14 +7,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleet::sim::Fault;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::killed::{Killed, everywhere, kill, starts};
-use crate::rig::{Ran, Rig, Running, eventually, quick, small};
+use crate::rig::{Ran, Rig, Running, eventually, every_cut, quick, small};
 
 /// Bytes of a host's answers from one cut to the next.
 const STRIDE: u64 = 2311;
@@ -164,19 +163,7 @@ fn a_host_without_room_for_the_clone_is_not_stopped() {
 
 #[test]
 fn a_backup_whose_link_breaks_after_any_number_of_bytes_leaves_a_running_node_and_a_sound_store() {
-    let next = AtomicU64::new(300);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let rig = Rig::new(&quick());
-                while let bytes = next.fetch_add(STRIDE, Ordering::Relaxed)
-                    && bytes < MOST
-                {
-                    break_after(&rig, bytes);
-                }
-            });
-        }
-    });
+    every_cut(STRIDE, MOST, break_after);
 }
 
 fn break_after(rig: &Rig, bytes: u64) {

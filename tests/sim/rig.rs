@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fleet::model::facts::SignerState;
@@ -284,4 +285,21 @@ impl Ran {
         assert!(self.out.contains(text) || self.err.contains(text), "no {text:?} in\n{}\n{}", self.out, self.err);
         self
     }
+}
+
+/// Cuts links after 300 bytes, and after so many more each time, below `most`; four chains side by side.
+pub fn every_cut(stride: u64, most: u64, cut_after: fn(&Rig, u64)) {
+    let next = AtomicU64::new(300);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let rig = Rig::new(&quick());
+                while let bytes = next.fetch_add(stride, Ordering::Relaxed)
+                    && bytes < most
+                {
+                    cut_after(&rig, bytes);
+                }
+            });
+        }
+    });
 }

@@ -150,7 +150,8 @@ pub(super) static ALL: &[Rule] = &[
         "the snapshot doesn't fit the node",
         "choose a snapshot of this chain and of this kind of databases: fleet snapshot list",
         "Databases can be read only by a node of their chain and of their kind (db_backend in config.toml). An application \
-         of the Cosmos SDK has its own in data/ whatever db_dir says, and all must be of one height. The signer's state and the write-ahead log stay where they are: nothing that holds them is exchanged. It can't be overruled."
+         of the Cosmos SDK has its own in data/ whatever db_dir says, and all must be of one height. The signer's state \
+         and the write-ahead log stay where they are: nothing that holds them is exchanged. It can't be overruled."
     ),
     rule!(
         "snapshot-genesis", Refusal, Always, Fleet(restore::genesis),
