@@ -53,6 +53,12 @@ pub struct Progress {
 /// The receiving end. To keep an item again that is kept already, in the same run, changes nothing.
 #[async_trait]
 pub trait Archive: Send + Sync {
+    /// Tells the host of an item whose databases are about to be cloned which tables are kept already: the clone can be
+    /// without these. Nothing of the service changes.
+    async fn prepare(&self, _wanted: &Wanted) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Keeps one item; `tell` hears how far it has come.
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault>;
 
@@ -71,15 +77,30 @@ pub trait Supply: Send + Sync {
     async fn check(&self, plan: &Plan) -> Result<(), String>;
 }
 
+/// Before a node is stopped for its clone.
+pub(super) async fn prepare(run: &Run, target: &Target, until: Instant) -> Result<(), String> {
+    let mut items = run.plan.backup.iter().flat_map(|backup| &backup.items);
+    let item = items.find(|item| item.service == target.service && item.profile.is_sealed());
+    let (Some(item), Some(archive)) = (item, &run.archive) else { return Ok(()) };
+    match timeout_at(until, archive.prepare(&wanted(run, item, target))).await {
+        Ok(prepared) => prepared.map_err(|fault| fault.reason),
+        Err(_) => Err("to tell it what is in the store took too long".into()),
+    }
+}
+
+fn wanted(run: &Run, item: &Item, target: &Target) -> Wanted {
+    let epoch = run.state().epochs.get(&target.service.host).copied().unwrap_or(0);
+    let fence = Fence { run: run.identity.run.clone(), epoch };
+    Wanted { item: item.clone(), target: target.clone(), fence }
+}
+
 /// Keeps an item of the plan.
 pub(super) async fn keep(run: &Run, number: usize, target: &Target, until: Instant) -> Outcome {
     let item = run.plan.backup.as_ref().and_then(|backup| backup.items.get(number));
     let (Some(item), Some(archive)) = (item, &run.archive) else {
         return Outcome::Failed { reason: "there is no store to bring it to".into() };
     };
-    let epoch = run.state().epochs.get(&target.service.host).copied().unwrap_or(0);
-    let fence = Fence { run: run.identity.run.clone(), epoch };
-    let wanted = Wanted { item: item.clone(), target: target.clone(), fence };
+    let wanted = wanted(run, item, target);
     match timeout_at(until, archive.keep(&wanted, &teller(run, target))).await {
         Ok(Ok(kept)) => {
             run.emit(What::Kept { service: target.service.clone(), kept });

@@ -261,7 +261,8 @@ async fn carry_out_step(
     resumed: bool,
     turn: &Turn,
 ) -> Outcome {
-    let until = until.min(Instant::now() + patience + Duration::from_millis(step.timeout_ms));
+    let bound = || until.min(Instant::now() + patience + Duration::from_millis(step.timeout_ms));
+    let until = bound();
     match step.action {
         Action::Observe => return observe(run, target, step, until).await,
         Action::Archive { item } => return archive::keep(run, item, target, until).await,
@@ -277,6 +278,12 @@ async fn carry_out_step(
     if resumed && matches!(timeout_at(until, look(run, target, step)).await, Ok(Ok(check::Look::Holds { .. }))) {
         return Outcome::Skipped;
     }
+    if step.action == Action::Seal
+        && let Err(reason) = archive::prepare(run, target, until).await
+    {
+        return Outcome::Failed { reason };
+    }
+    let until = bound();
     let order = order(run, index, number, target, step);
     if step.action == Action::SetWal && order.wal.is_none() {
         return Outcome::Failed { reason: "there is no log for it; it keeps its own".into() };

@@ -31,6 +31,10 @@ pub const PROBE_HTTP: &str = script!("probe_http.sh");
 pub const ACT: &str = script!("wal.sh", "seal.sh", "restore.sh", "act.sh");
 /// Lists what is in folders.
 pub const LIST: &str = script!("found.sh", "list.sh");
+/// Lists what is in a clone.
+pub const LIST_CLONE: &str = script!("found.sh", "list_clone.sh");
+/// Tells which tables a clone can be without.
+pub const KNOWN: &str = script!("known.sh");
 /// Lists files by their names.
 pub const LIST_NAMED: &str = script!("found.sh", "list_named.sh");
 /// Hashes files.

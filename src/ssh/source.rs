@@ -34,7 +34,7 @@ const DUMPING: Duration = Duration::from_secs(300);
 const LONGEST: usize = 1 << 30;
 /// Pieces of a stream on their way to its reader.
 const PIECES: usize = 16;
-/// Bytes of names sent at once.
+/// Bytes of text sent at once.
 const SENT: usize = 32 << 10;
 
 /// Something below a folder.
@@ -57,6 +57,7 @@ pub struct Found {
 }
 
 /// A host whose files are read, or sent.
+#[derive(Clone)]
 pub struct Source {
     link: Arc<Link>,
     r#become: Become,
@@ -92,7 +93,31 @@ impl Source {
         self.lists(scripts::LIST_NAMED, &words).await
     }
 
+    /// What is in a clone of databases, and the names of tables that these had as well, which are in the store.
+    pub async fn list_clone(&self, clone: &str) -> Result<(Vec<Found>, Vec<String>), LinkError> {
+        let text = self.text(scripts::LIST_CLONE, &[clone]).await?;
+        let mut fields = text.strip_suffix(b"\0").unwrap_or_default().split(|byte| *byte == 0);
+        let clone = list(&mut fields);
+        let name = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.strip_prefix("./")?.to_owned());
+        let stored: Option<Vec<String>> = fields.map(name).collect();
+        clone.zip(stored).ok_or_else(|| self.unreadable())
+    }
+
+    /// Tells the clone that run `run` will make in `db_dir` which tables snapshot `id` has: lines as the host's own, each
+    /// ended by a NUL, in order.
+    pub async fn tell_known(&self, run: &str, db_dir: &str, id: &str, tables: Vec<u8>) -> Result<(), LinkError> {
+        let mut script = open_script(&self.link, self.r#become, scripts::KNOWN, &[run, db_dir, id]).await?;
+        let feeding = feed(&script, tables);
+        while self.next(&mut script, STILL).await?.is_some() {}
+        feeding.abort();
+        Ok(())
+    }
+
     async fn lists(&self, script: &str, words: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
+        lists(&self.text(script, words).await?).ok_or_else(|| self.unreadable())
+    }
+
+    async fn text(&self, script: &str, words: &[&str]) -> Result<Vec<u8>, LinkError> {
         let mut script = open_script(&self.link, self.r#become, script, words).await?;
         let mut text = Vec::new();
         while let Some(bytes) = self.next(&mut script, STILL).await? {
@@ -101,7 +126,11 @@ impl Source {
                 return Err(self.error("more files than can be listed"));
             }
         }
-        lists(&text).ok_or_else(|| self.error("its list of files can't be read"))
+        Ok(text)
+    }
+
+    fn unreadable(&self) -> LinkError {
+        self.error("its list of files can't be read")
     }
 
     /// The SHA-256 of files below `folder`, lower-case hex, in the order of `names`.
@@ -109,7 +138,7 @@ impl Source {
         let mut script = open_script(&self.link, self.r#become, scripts::HASH, &[folder]).await?;
         // No name is then an option of the program that hashes.
         let relative: Vec<String> = names.iter().map(|name| format!("./{name}")).collect();
-        let feeding = feed(&script, &relative);
+        let feeding = feed(&script, ended(&relative));
         let (mut hashes, mut rest) = (Vec::with_capacity(names.len()), Vec::new());
         while let Some(bytes) = self.next(&mut script, HASHING).await? {
             rest.extend_from_slice(&bytes);
@@ -139,7 +168,7 @@ impl Source {
     /// its own.
     pub async fn pack(&self, root: &str, folder: &str, names: &[String]) -> Result<Packed, LinkError> {
         let script = open_script(&self.link, self.r#become, scripts::PACK, &[root, folder]).await?;
-        let feeding = feed(&script, names);
+        let feeding = feed(&script, ended(names));
         Ok(self.pump(script, Pace::new(STILL, SLOWEST), Some(feeding)))
     }
 
@@ -199,10 +228,14 @@ fn hash_of(line: &[u8]) -> String {
     String::from_utf8_lossy(line.get(..64).unwrap_or_default()).into_owned()
 }
 
-/// Sends names, each ended by a NUL, and then the end of the input.
-fn feed(script: &Script, names: &[String]) -> JoinHandle<()> {
+/// Names, each ended by a NUL.
+fn ended(names: &[String]) -> Vec<u8> {
+    names.iter().flat_map(|name| name.bytes().chain([0])).collect()
+}
+
+/// Sends text, and then the end of the input.
+fn feed(script: &Script, text: Vec<u8>) -> JoinHandle<()> {
     let input = script.input();
-    let text: Vec<u8> = names.iter().flat_map(|name| name.bytes().chain([0])).collect();
     tokio::spawn(async move {
         let text = Bytes::from(text);
         for start in (0..text.len()).step_by(SENT) {
@@ -237,18 +270,28 @@ impl Read for Packed {
     }
 }
 
-/// Records of seven fields, each ended by a NUL; an empty record ends a list.
+/// Lists to the end of the text.
 fn lists(text: &[u8]) -> Option<Vec<Vec<Found>>> {
-    let text = text.strip_suffix(b"\0")?;
-    let fields: Vec<&[u8]> = text.split(|byte| *byte == 0).collect();
-    let (mut all, mut list) = (Vec::new(), Vec::new());
-    for record in fields.chunks(7) {
-        let [kind, size, mode, mtime, inode, target, name] = record else { return None };
+    let mut fields = text.strip_suffix(b"\0")?.split(|byte| *byte == 0).peekable();
+    let mut all = Vec::new();
+    while fields.peek().is_some() {
+        all.push(list(&mut fields)?);
+    }
+    Some(all)
+}
+
+/// Records of seven fields up to an empty one, which ends a list.
+fn list<'a>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Option<Vec<Found>> {
+    let mut list = Vec::new();
+    loop {
+        let record: [Option<&[u8]>; 7] = std::array::from_fn(|_| fields.next());
+        let [Some(kind), Some(size), Some(mode), Some(mtime), Some(inode), Some(target), Some(name)] = record else {
+            return None;
+        };
         if kind.is_empty() {
-            all.push(std::mem::take(&mut list));
-            continue;
+            return Some(list);
         }
-        let text = |field: &&[u8]| std::str::from_utf8(field).ok().map(ToOwned::to_owned);
+        let text = |field: &[u8]| std::str::from_utf8(field).ok().map(ToOwned::to_owned);
         list.push(Found {
             kind: char::from(*kind.first()?),
             size: text(size)?.parse().ok()?,
@@ -259,7 +302,6 @@ fn lists(text: &[u8]) -> Option<Vec<Vec<Found>>> {
             name: name.to_vec(),
         });
     }
-    list.is_empty().then_some(all)
 }
 
 /// `1732604400.1234567890` as ns.

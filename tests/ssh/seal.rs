@@ -73,7 +73,7 @@ fn the_clone_is_what_was_there_when_the_node_stood_still() {
     ] {
         put(&data, name, text);
     }
-    call(&data, "link_tables");
+    call(&data, "may_clone && link_tables");
     assert!(data.join(".fleet-1/state.db/000001.ldb").exists(), "nothing was linked before the stop");
     // The node goes on: a table goes, one gets another file of its name, one comes, and a database.
     fs::remove_file(data.join("state.db/000001.ldb")).unwrap();
@@ -88,11 +88,39 @@ fn the_clone_is_what_was_there_when_the_node_stood_still() {
     assert_eq!(fs::read_to_string(clone.join(".wal/wal")).unwrap(), "log");
     let marks: Vec<String> =
         fs::read_dir(&clone).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(
-        marks.iter().filter(|name| name.starts_with('.')).all(|name| name == ".wal" || name == ".sealed"),
-        "{marks:?}"
-    );
+    let known = |name: &&String| [".wal", ".sealed", ".stored"].contains(&name.as_str());
+    assert!(marks.iter().filter(|name| name.starts_with('.')).all(|name| known(&name)), "{marks:?}");
     assert!(!clone.join("priv_validator_state.json").exists() && !clone.join("state.db/LOCK").exists());
+}
+
+#[test]
+fn tables_that_are_in_the_store_are_named_and_not_linked() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    for name in ["1", "2", "3", "a name"] {
+        put(&data, &format!("state.db/{name}.ldb"), name);
+    }
+    call(&data, r#"mkdir -p "$clone/.known"; cd "$db_dir"; tables -printf "$table" | sort -z >"$clone/.known/base""#);
+    put(&data, "state.db/4.ldb", "four");
+    call(&data, "may_clone && link_tables");
+    // The node goes on: one goes, one gets another file of its name, one comes.
+    fs::remove_file(data.join("state.db/1.ldb")).unwrap();
+    put(&data, "new", "2");
+    fs::rename(data.join("new"), data.join("state.db/2.ldb")).unwrap();
+    put(&data, "state.db/5.ldb", "five");
+    call(&data, "clone_databases");
+    let clone = data.join(".fleet-1");
+    let there: Vec<String> = tree(&clone).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(there, ["state.db/2.ldb", "state.db/4.ldb", "state.db/5.ldb"]);
+    let stored = fs::read_to_string(clone.join(".stored")).unwrap();
+    let mut stored: Vec<&str> = stored.split_terminator('\0').collect();
+    stored.sort_unstable();
+    assert_eq!(stored, ["./state.db/3.ldb", "./state.db/a name.ldb"]);
+    // What broke off is begun anew, and the list of what is in the store stays.
+    fs::remove_file(clone.join(".sealed")).unwrap();
+    call(&data, "drop_half");
+    let left: Vec<_> = fs::read_dir(&clone).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".known"]);
 }
 
 #[test]

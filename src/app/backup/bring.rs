@@ -15,7 +15,9 @@ use crate::ssh::source::Source;
 use crate::store::{Batch, Cut, Expected};
 
 /// Streams from one host at once.
-const STREAMS: usize = 4;
+const STREAMS: u64 = 4;
+/// What one stream may bring alone, bytes: another connection is worth its time only for more.
+const OF_ONE: u64 = 64 << 20;
 /// How often a part of a clone is asked for: nothing changes there, but the link may die.
 const ATTEMPTS: usize = 2;
 /// How often a file is asked for that may have changed between its hash and its bytes.
@@ -31,7 +33,7 @@ impl Keeper {
     pub(super) async fn bring_all(
         &self,
         wanted: &Wanted,
-        batch: &Batch,
+        (batch, source): (&Batch, &Source),
         (known, listed): (&Known<'_>, Listed<'_>),
         gathered: &mut Gathered,
         tell: &(dyn Fn(Progress) + Send + Sync),
@@ -45,10 +47,13 @@ impl Keeper {
         }
         let counters = Counters { done, came: Arc::clone(&came), all, tell };
         for (place, files) in listed {
-            let divided = parts(files, STREAMS);
-            let brought = divided
-                .into_iter()
-                .map(|part| self.bring_part(wanted, batch, (place, part), [known, &there], &counters));
+            let bytes: u64 = files.iter().map(|(_, file)| file.size).sum();
+            let streams = bytes.div_ceil(OF_ONE).clamp(1, STREAMS);
+            // The first goes over the connection that is there.
+            let open = std::iter::once(Some(source.clone())).chain(std::iter::repeat(None));
+            let brought = parts(files, streams).into_iter().zip(open).map(|(part, source)| {
+                self.bring_part(wanted, (batch, source), (place, part), [known, &there], &counters)
+            });
             for taken in join_all(brought).await {
                 for one in taken? {
                     for file in &one.files {
@@ -65,13 +70,16 @@ impl Keeper {
     async fn bring_part(
         &self,
         wanted: &Wanted,
-        batch: &Batch,
+        (batch, source): (&Batch, Option<Source>),
         (place, part): (Place<'_>, Vec<(String, Expected)>),
         known: [&Known<'_>; 2],
         counters: &Counters<'_>,
     ) -> Result<Vec<Gathered>, Fault> {
         let attempts = if wanted.item.profile.is_sealed() { ATTEMPTS } else { ATTEMPTS_LIVE };
-        let mut source = self.source(batch).await?;
+        let mut source = match source {
+            Some(source) => self.alive(source, batch).await?,
+            None => self.source(batch).await?,
+        };
         let (mut brought, mut waiting) = (Vec::new(), vec![(part, 1)]);
         while let Some((part, attempt)) = waiting.pop() {
             match self.try_part(&source, batch, (place, &part), known, counters).await {

@@ -33,6 +33,10 @@ pub struct Chosen {
     pub parents: BTreeMap<String, String>,
     /// Whether anything is at any root.
     pub is_anything: bool,
+    /// Of a clone, the snapshot that has the tables which the clone is without.
+    pub base: Option<String>,
+    /// The paths of those tables.
+    pub stored: BTreeSet<String>,
 }
 
 impl Chosen {
@@ -67,7 +71,8 @@ impl Chosen {
                 continue;
             }
             // The clone's own marks.
-            if profile.is_sealed() && matches!(name.split('/').next(), Some(".sealed" | ".wal")) {
+            if profile.is_sealed() && matches!(name.split('/').next(), Some(".known" | ".sealed" | ".stored" | ".wal"))
+            {
                 continue;
             }
             let path = format!("{root}/{name}");
@@ -88,6 +93,14 @@ impl Chosen {
                 }
             }
         }
+    }
+
+    /// A clone of databases, and the tables that it is without: the snapshot whose list it was told has them.
+    pub fn add_clone(&mut self, root: (&str, &str), clone: Vec<Found>, stored: &[String]) {
+        let base = |found: &Found| Some(std::str::from_utf8(&found.name).ok()?.strip_prefix(".known/")?.to_owned());
+        self.base = clone.iter().find_map(base);
+        self.stored.extend(stored.iter().map(|name| format!("{}/{name}", root.0)));
+        self.add((Profile::Data, &Excludes::default()), root, clone);
     }
 
     /// What a clone of databases never has.
@@ -150,16 +163,21 @@ pub struct Known<'a>(BTreeMap<&'a str, (&'a FileEntry, &'a [SegmentEntry])>);
 
 impl<'a> Known<'a> {
     /// These files of these segments; later ones win.
-    pub fn add(&mut self, files: &'a [FileEntry], segments: &'a [SegmentEntry]) {
-        self.0.extend(files.iter().map(|file| (file.path.as_str(), (file, segments))));
+    pub fn add(&mut self, files: impl IntoIterator<Item = &'a FileEntry>, segments: &'a [SegmentEntry]) {
+        self.0.extend(files.into_iter().map(|file| (file.path.as_str(), (file, segments))));
     }
 
     /// A table that is the same as before by its place, size, time and inode: tables never change once written.
     pub fn table(&self, path: &str, found: &Expected) -> Option<(&'a FileEntry, &'a [SegmentEntry])> {
-        let table = matches!(path.rsplit_once('.'), Some((_, "ldb" | "sst")));
+        let table = is_table(path);
         let same =
             |file: &FileEntry| (file.size, file.mtime_ns, file.inode) == (found.size, found.mtime_ns, found.inode);
         self.0.get(path).copied().filter(|(file, _)| table && same(file))
+    }
+
+    /// A table that a clone is without.
+    pub fn stored(&self, path: &str) -> Option<(&'a FileEntry, &'a [SegmentEntry])> {
+        self.0.get(path).copied()
     }
 
     /// A file of these very bytes.
@@ -169,24 +187,31 @@ impl<'a> Known<'a> {
     }
 }
 
+/// By its name, as `LevelDB` and `RocksDB` have it.
+pub fn is_table(path: &str) -> bool {
+    matches!(path.rsplit_once('.'), Some((_, "ldb" | "sst")))
+}
+
 /// The parent's files that are there in the same size.
 pub fn still_there<'a>(parent: &'a Manifest, chosen: &'a Chosen) -> impl Iterator<Item = &'a FileEntry> {
     parent.files.iter().filter(|file| {
+        if chosen.stored.contains(&file.path) {
+            return true;
+        }
         let (root, name) = file.path.split_once('/').unwrap_or((&file.path, ""));
         let now = chosen.files.get(&(root.to_owned(), name.to_owned()));
         now.is_some_and(|now| now.size == file.size)
     })
 }
 
-/// The parent's files that are not in one of these segments.
-pub fn worth<'a>(parent: Option<&'a Manifest>, dropped: &[&str]) -> (Vec<FileEntry>, &'a [SegmentEntry]) {
-    let Some(parent) = parent else { return (Vec::new(), &[]) };
-    let good = |number: &u32| {
-        let segment = parent.segments.get(*number as usize);
-        segment.is_some_and(|segment| !dropped.contains(&segment.sha256.as_str()))
-    };
-    let files = parent.files.iter().filter(|file| file.segments.iter().all(good)).cloned();
-    (files.collect(), &parent.segments)
+/// The files that are in none of these segments.
+pub fn worth<'a>(
+    files: &'a [FileEntry],
+    segments: &'a [SegmentEntry],
+    dropped: &[&str],
+) -> impl Iterator<Item = &'a FileEntry> {
+    let good: Vec<bool> = segments.iter().map(|segment| !dropped.contains(&segment.sha256.as_str())).collect();
+    files.iter().filter(move |file| file.segments.iter().all(|number| good.get(*number as usize) == Some(&true)))
 }
 
 /// The segments of `files` that too little of is used any more.
@@ -207,9 +232,9 @@ pub fn hardly_used<'a>(files: impl Iterator<Item = &'a FileEntry>, segments: &'a
 }
 
 /// Divides files into at most `streams` parts of about the same size.
-pub fn parts(files: Vec<(String, Expected)>, streams: usize) -> Vec<Vec<(String, Expected)>> {
+pub fn parts(files: Vec<(String, Expected)>, streams: u64) -> Vec<Vec<(String, Expected)>> {
     let all: u64 = files.iter().map(|(_, file)| file.size + 512).sum();
-    let share = all.div_ceil(streams.max(1) as u64).max(1);
+    let share = all.div_ceil(streams.max(1)).max(1);
     let mut parts: Vec<Vec<(String, Expected)>> = Vec::new();
     let mut filled = share;
     for (path, file) in files {

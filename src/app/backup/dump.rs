@@ -40,7 +40,8 @@ impl Keeper {
         let left_out = vec![LeftOut { path: "postgres".into(), reason: SERVER.into() }];
         let chosen = Chosen { left_out, ..Chosen::default() };
         let parent = self.parent(batch).await.map_err(Fault::from)?.map(|parent| parent.id);
-        let manifest = self.commit(wanted, None, batch, (chosen, gathered), parent).await?;
+        let about = self.about(wanted, None, &chosen).await;
+        let manifest = self.commit(wanted, about, batch, (chosen, gathered), parent).await?;
         Ok(kept(&manifest, came.load(Ordering::Relaxed)))
     }
 }

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::join;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::bring::Listed;
 use super::choose::{Chosen, Known, hardly_used, still_there, worth};
-use super::{node, statesync};
+use super::clone::choose_clone;
+use super::{clone, node, statesync};
 use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
 use crate::model::backup::{Excludes, Item, Kept, Profile};
-use crate::model::snapshot::{FORMAT, Gathered, Manifest};
+use crate::model::snapshot::{FORMAT, Gathered, Manifest, NodeState};
 use crate::ssh::rate::Rate;
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
@@ -35,8 +37,24 @@ pub struct Keeper {
     pub hold: Mutex<Option<Hold>>,
 }
 
+/// What is asked of a node beside bringing its files.
+pub struct About {
+    down_ms: Option<u64>,
+    node: Option<NodeState>,
+}
+
 #[async_trait]
 impl Archive for Keeper {
+    async fn prepare(&self, wanted: &Wanted) -> Result<(), Fault> {
+        let batch = batch(wanted);
+        // Until the tables that the clone is without are in a manifest of their own.
+        self.take_hold(wanted).await?;
+        let Some(base) = self.parent(&batch).await.map_err(Fault::from)? else { return Ok(()) };
+        let source = self.source(&batch).await?;
+        let (run, db_dir) = (&wanted.fence.run, &wanted.target.db_dir);
+        source.tell_known(run, db_dir, &base.id, clone::tables(&base.files, &base.segments)).await.map_err(Fault::from)
+    }
+
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
         let _turn = self.hosts.acquire().await;
         let batch = batch(wanted);
@@ -91,14 +109,24 @@ impl Keeper {
     ) -> Result<Kept, Fault> {
         let source = self.source(batch).await?;
         let chosen = self.choose(wanted, &source).await?;
-        let parent = self.parent(batch).await.map_err(Fault::from)?;
+        let parent = match &chosen.base {
+            Some(base) => Some(self.store.manifest(base).await.map_err(Fault::from)?),
+            None => self.parent(batch).await.map_err(Fault::from)?,
+        };
         let mut gathered = Gathered::default();
-        let mut known = Known::default();
-        let dropped = parent.as_ref().map(|parent| hardly_used(still_there(parent, &chosen), &parent.segments));
-        let (of_parent, segments) = worth(parent.as_ref(), &dropped.unwrap_or_default());
-        known.add(&of_parent, segments);
+        let (mut known, mut base) = (Known::default(), Known::default());
+        if let Some(parent) = &parent {
+            let dropped = hardly_used(still_there(parent, &chosen), &parent.segments);
+            known.add(worth(&parent.files, &parent.segments, &dropped), &parent.segments);
+            base.add(&parent.files, &parent.segments);
+        }
         let roots = roots(wanted, &chosen);
         let mut to_bring: Listed<'_> = BTreeMap::new();
+        for path in &chosen.stored {
+            let gone = || Fault::answer(&format!("{path} is neither in the clone nor in the store: run it again"));
+            let (file, segments) = base.stored(path).ok_or_else(gone)?;
+            gathered.add(file, segments).map_err(Fault::from)?;
+        }
         for ((root, name), expected) in &chosen.files {
             if let Some((file, segments)) = known.table(&format!("{root}/{name}"), expected) {
                 gathered.add(file, segments).map_err(Fault::from)?;
@@ -107,13 +135,15 @@ impl Keeper {
                 to_bring.entry(place).or_default().push((name.clone(), expected.clone()));
             }
         }
-        let came = self.bring_all(wanted, batch, (&known, to_bring), &mut gathered, tell).await?;
+        let bringing = self.bring_all(wanted, (batch, &source), (&known, to_bring), &mut gathered, tell);
+        let (came, about) = join(bringing, self.about(wanted, Some(&source), &chosen)).await;
+        let came = came?;
         let source = self.alive(source, batch).await?;
         if wanted.item.profile == Profile::Statesync && self.choose(wanted, &source).await?.files != chosen.files {
             return Err(Fault::answer("the application's snapshots changed while they were copied"));
         }
         let parent = parent.map(|parent| parent.id);
-        let manifest = self.commit(wanted, Some(&source), batch, (chosen, gathered), parent).await?;
+        let manifest = self.commit(wanted, about, batch, (chosen, gathered), parent).await?;
         if wanted.item.profile.is_sealed() {
             // What stays is removed by the host itself, or by the next backup.
             let _ = source.unseal(&wanted.fence.run, &wanted.target.db_dir).await;
@@ -123,22 +153,19 @@ impl Keeper {
 
     pub(super) async fn choose(&self, wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {
         let Item { profile, roots, list, .. } = &wanted.item;
+        if profile.is_sealed() {
+            return choose_clone(wanted, source).await;
+        }
         let globs = list.as_ref().map_or(&[][..], |list| &list.exclude);
         let excludes = Excludes::new(globs).map_err(Fault::from)?;
-        let places: Vec<String> = roots.values().map(|path| place(wanted, path)).collect();
-        let lists = source.list(&places.iter().map(String::as_str).collect::<Vec<_>>()).await.map_err(Fault::from)?;
+        let places: Vec<&str> = roots.values().map(String::as_str).collect();
+        let lists = source.list(&places).await.map_err(Fault::from)?;
         let mut chosen = Chosen::default();
-        for ((root, place), list) in roots.keys().zip(&places).zip(lists) {
+        for ((root, place), list) in roots.iter().zip(lists) {
             chosen.add((*profile, &excludes), (root, place), list);
-        }
-        if profile.is_sealed() {
-            chosen.add_never_cloned(&wanted.item, &wanted.target);
         }
         if *profile == Profile::Statesync {
             statesync::keep_newest(&mut chosen, wanted, source).await?;
-        }
-        if chosen.files.is_empty() && profile.is_sealed() {
-            return Err(Fault::answer("there is no clone of its databases, or nothing is in it"));
         }
         if chosen.files.is_empty() {
             let paths = places.join(", ");
@@ -154,18 +181,25 @@ impl Keeper {
 
     /// The newest snapshot of the same.
     pub(super) async fn parent(&self, batch: &Batch) -> Result<Option<Manifest>, Error> {
-        let mut newest: Option<(i64, String)> = None;
-        for (id, summary) in self.store.summaries().await? {
-            let Ok(summary) = summary else { continue };
+        // Newest first, by the runs that their ids begin with.
+        for id in self.store.ids().await?.into_iter().rev() {
+            let Ok(summary) = self.store.summary(&id).await else { continue };
             let same =
                 (&summary.host, &summary.service, &summary.profile) == (&batch.host, &batch.service, &batch.profile);
             if same {
-                newest = newest.max(Some((summary.made_ms, id)));
+                return self.store.manifest(&id).await.map(Some);
             }
         }
-        match newest {
-            Some((_, id)) => self.store.manifest(&id).await.map(Some),
-            None => Ok(None),
+        Ok(None)
+    }
+
+    /// What the snapshot says of its node.
+    pub(super) async fn about(&self, wanted: &Wanted, source: Option<&Source>, chosen: &Chosen) -> About {
+        let (sealed, of_node) = (wanted.item.profile.is_sealed(), wanted.item.profile.is_of_node());
+        let height = (wanted.item.profile == Profile::Statesync).then(|| statesync::height(chosen)).flatten();
+        About {
+            down_ms: if sealed { node::down_ms(&*self.transport, &wanted.target).await } else { None },
+            node: if of_node { Some(node::state(&*self.transport, source, wanted, height).await) } else { None },
         }
     }
 
@@ -173,52 +207,49 @@ impl Keeper {
     pub(super) async fn commit(
         &self,
         wanted: &Wanted,
-        source: Option<&Source>,
+        about: About,
         batch: &Batch,
         all: (Chosen, Gathered),
         parent: Option<String>,
     ) -> Result<Manifest, Fault> {
-        let manifest = self.manifest(wanted, source, batch, all, parent).await;
+        let manifest = manifest(wanted, about, batch, all, parent);
         if let Some(hold) = &*self.hold.lock().await {
             hold.check().map_err(Fault::from)?;
         }
         self.store.commit(&manifest).await.map_err(Fault::from)?;
         Ok(manifest)
     }
+}
 
-    async fn manifest(
-        &self,
-        wanted: &Wanted,
-        source: Option<&Source>,
-        batch: &Batch,
-        (chosen, gathered): (Chosen, Gathered),
-        parent: Option<String>,
-    ) -> Manifest {
-        let (sealed, of_node) = (wanted.item.profile.is_sealed(), wanted.item.profile.is_of_node());
-        let height = (wanted.item.profile == Profile::Statesync).then(|| statesync::height(&chosen)).flatten();
-        let roots = [&wanted.item.roots, &chosen.parents].into_iter().flatten();
-        let roots = roots.map(|(root, path)| (root.clone(), path.clone())).collect();
-        let mut files = gathered.files;
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Manifest {
-            format: FORMAT,
-            id: batch.id.clone(),
-            parent,
-            made_ms: SystemClock.unix_ms(),
-            host: batch.host.clone(),
-            service: batch.service.clone(),
-            profile: batch.profile.clone(),
-            sealed,
-            down_ms: if sealed { node::down_ms(&*self.transport, &wanted.target).await } else { None },
-            node: if of_node { Some(node::state(&*self.transport, source, wanted, height).await) } else { None },
-            streamed: wanted.item.postgres.is_some(),
-            roots,
-            files,
-            folders: chosen.folders,
-            links: chosen.links,
-            left_out: chosen.left_out,
-            segments: gathered.segments,
-        }
+fn manifest(
+    wanted: &Wanted,
+    about: About,
+    batch: &Batch,
+    (chosen, gathered): (Chosen, Gathered),
+    parent: Option<String>,
+) -> Manifest {
+    let roots = [&wanted.item.roots, &chosen.parents].into_iter().flatten();
+    let roots = roots.map(|(root, path)| (root.clone(), path.clone())).collect();
+    let mut files = gathered.files;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Manifest {
+        format: FORMAT,
+        id: batch.id.clone(),
+        parent,
+        made_ms: SystemClock.unix_ms(),
+        host: batch.host.clone(),
+        service: batch.service.clone(),
+        profile: batch.profile.clone(),
+        sealed: wanted.item.profile.is_sealed(),
+        down_ms: about.down_ms,
+        node: about.node,
+        streamed: wanted.item.postgres.is_some(),
+        roots,
+        files,
+        folders: chosen.folders,
+        links: chosen.links,
+        left_out: chosen.left_out,
+        segments: gathered.segments,
     }
 }
 
@@ -245,7 +276,7 @@ fn roots(wanted: &Wanted, chosen: &Chosen) -> BTreeMap<String, String> {
 }
 
 /// Where an item's folder is read: of a sealed one, its clone.
-fn place(wanted: &Wanted, path: &str) -> String {
+pub(super) fn place(wanted: &Wanted, path: &str) -> String {
     if wanted.item.profile.is_sealed() { format!("{path}/.fleet-{}", wanted.fence.run) } else { path.to_owned() }
 }
 

@@ -27,7 +27,8 @@ impl Keeper {
         for file in entries(&chosen, &segment) {
             gathered.add(&file, std::slice::from_ref(&segment)).map_err(Fault::from)?;
         }
-        let manifest = self.commit(wanted, None, batch, (chosen, gathered), None).await?;
+        let about = self.about(wanted, None, &chosen).await;
+        let manifest = self.commit(wanted, about, batch, (chosen, gathered), None).await?;
         Ok(kept(&manifest, manifest.file_bytes()))
     }
 

@@ -2,6 +2,7 @@
 
 mod bring;
 mod choose;
+mod clone;
 mod counters;
 mod dump;
 mod keep;

@@ -12,12 +12,26 @@ find_databases() {
         -o -path ./snapshots -o -name LOCK -o -path './wasm/cache' -o -path './wasm/*/cache' \) -prune -o "$@"
 }
 
-tables() { find_databases -type f \( -name '*.ldb' -o -name '*.sst' \) -print0; }
+tables() { find_databases -type f \( -name '*.ldb' -o -name '*.sst' \) "$@"; }
 other_files() { find_databases -type f ! -name '*.ldb' ! -name '*.sst' -print0; }
+
+# What tells one table from another: inode, size, time and name, as fleet sends them of those that are in its store. Nothing
+# writes to a table once it is there: where the inode and the name are the same, so is the rest.
+table='%i %s %T@ %p\0'
+inodes_and_names() { sed -z 's/^\([0-9]*\) [0-9]* [0-9.]* /\1 /' | sort -z; }
+names() { sed -z 's/^[0-9]* //'; }
+
+# Looks at the databases before the stop: at so many files that it takes a second. What changes meanwhile is seen then.
+survey() {
+    mkdir -p "$clone" && chmod 700 "$clone" || return 1
+    find_databases \( -type l -fprint0 "$clone/.links" -o -type d -fprint0 "$clone/.folders" -o -type f \
+        \( \( -name '*.ldb' -o -name '*.sst' \) -fprintf "$clone/.then" "$table" -o -fprint0 "$clone/.others" \) \) 2>/dev/null
+    :
+}
 
 # Bytes that have to be copied, in $copied, and that are free, in $free.
 read_room() {
-    copied=$(other_files | du --files0-from=- -cb 2>/dev/null | tail -n 1)
+    copied=$(du --files0-from="$clone/.others" -cb 2>/dev/null | tail -n 1)
     copied=${copied%%[!0-9]*}
     free=$(df -P -B1 . | tail -n 1 | awk '{print $4}')
 }
@@ -35,7 +49,8 @@ may_clone() {
         command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
     done
     cp --help 2>&1 | grep -q -e --parents || { echo "cp is not GNU cp (--parents)"; return 1; }
-    link=$(find_databases -type l -print | head -n 1)
+    survey || { echo "$clone can't be made"; return 1; }
+    link=$(tr '\0' '\n' <"$clone/.links" | head -n 1)
     [ -z "$link" ] || { echo "$db_dir/${link#./} is a symbolic link: its target would not be backed up"; return 1; }
     read_room
     if [ $((${copied:-0} * 11 / 10 + 16777216)) -gt "${free:-0}" ]; then
@@ -44,24 +59,26 @@ may_clone() {
     fi
 }
 
-# The clone's folders, and links to the tables that are there already: of so many that they take seconds, the stop only has
-# to wait for what has changed since. One that vanishes meanwhile is no mistake.
+# The clone's folders, and links to the tables that are there already and not in the store: the stop only has to wait for
+# what has changed since. One that vanishes meanwhile is no mistake.
 link_tables() {
-    cd "$db_dir" && mkdir -p "$clone" && chmod 700 "$clone" || return 1
-    find_databases -type d -print0 | (cd "$clone" && xargs -0 -r mkdir -p --) || return 1
-    tables | xargs -0 -r cp -l --parents -t "$clone" -- 2>/dev/null
+    (cd "$clone" && xargs -0 -r mkdir -p -- <.folders) || return 1
+    sort -z -o "$clone/.then" "$clone/.then" || return 1
+    cat "$clone"/.known/* 2>/dev/null | comm -z -12 "$clone/.then" - | inodes_and_names >"$clone/.base" || return 1
+    inodes_and_names <"$clone/.then" | comm -z -23 - "$clone/.base" | names | xargs -0 -r cp -l --parents -t "$clone" -- 2>/dev/null
     :
 }
 
-# Tables by inode and name, in order.
-tables_of() { (cd "$1" && find_databases -type f \( -name '*.ldb' -o -name '*.sst' \) -printf '%i %p\0' | sort -z); }
-
-# Makes the clone's tables those of the stopped databases.
+# Makes the clone's tables those of the stopped databases that are not in the store; the names of those that are go into
+# .stored.
 link_the_rest() {
-    tables_of "$db_dir" >"$clone/.now" && tables_of "$clone" >"$clone/.then" || return 1
-    (cd "$clone" && comm -z -13 .now .then | sed -z 's/^[0-9]* //' | xargs -0 -r rm -f --) || return 1
-    comm -z -23 "$clone/.now" "$clone/.then" | sed -z 's/^[0-9]* //' | xargs -0 -r cp -l --parents -t "$clone" -- || return 1
-    rm "$clone/.now" "$clone/.then"
+    tables -printf '%i %p\0' >"$clone/.now" && sort -z -o "$clone/.now" "$clone/.now" || return 1
+    comm -z -12 "$clone/.now" "$clone/.base" | names >"$clone/.stored" || return 1
+    comm -z -23 "$clone/.now" "$clone/.base" >"$clone/.needed" || return 1
+    (cd "$clone" && tables -printf '%i %p\0' | sort -z >.linked) || return 1
+    (cd "$clone" && comm -z -13 .needed .linked | names | xargs -0 -r rm -f --) || return 1
+    comm -z -23 "$clone/.needed" "$clone/.linked" | names | xargs -0 -r cp -l --parents -t "$clone" -- || return 1
+    (cd "$clone" && rm .links .folders .others .then .base .now .needed .linked)
 }
 
 # The clone of the stopped databases. Anything that fails leaves no whole one.
@@ -135,8 +152,8 @@ seal() {
     [ ! -e "$records/hold/$unit" ] || { echo "a hold keeps the unit down: its restore isn't finished"; return 1; }
     drop_old_clones
     [ -e "$clone/.sealed" ] && return 0
-    rm -rf "$clone"
-    may_clone || return 1
+    drop_half
+    may_clone || { rm -rf "$clone"; return 1; }
     link_tables || { rm -rf "$clone"; return 1; }
     trap '' HUP PIPE INT TERM
     ran=
@@ -163,6 +180,11 @@ seal() {
     fi
     [ "$code" = 0 ] || { echo "$problem" | tail -n 3; return 1; }
     drop_later
+}
+
+# What an earlier try has left, but for the list of what is in the store.
+drop_half() {
+    [ ! -d "$clone" ] || find "$clone" -mindepth 1 -maxdepth 1 ! -name .known -exec rm -rf {} +
 }
 
 # Clones that nobody has used for a day are of runs that are over. What a restore has brought stays until it is released.
