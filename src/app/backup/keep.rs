@@ -181,13 +181,17 @@ impl Keeper {
 
     /// The newest snapshot of the same.
     pub(super) async fn parent(&self, batch: &Batch) -> Result<Option<Manifest>, Error> {
-        // Newest first, by the runs that their ids begin with.
+        let suffix = suffix(&batch.service, &batch.profile);
+        // Newest first, by the runs that their ids begin with. An id that isn't cut off tells whose it is.
         for id in self.store.ids().await?.into_iter().rev() {
-            let Ok(summary) = self.store.summary(&id).await else { continue };
+            if id.len() < LONGEST && !id.ends_with(&suffix) {
+                continue;
+            }
+            let Ok(manifest) = self.store.manifest(&id).await else { continue };
             let same =
-                (&summary.host, &summary.service, &summary.profile) == (&batch.host, &batch.service, &batch.profile);
+                (&manifest.host, &manifest.service, &manifest.profile) == (&batch.host, &batch.service, &batch.profile);
             if same {
-                return self.store.manifest(&id).await.map(Some);
+                return Ok(Some(manifest));
             }
         }
         Ok(None)
@@ -253,17 +257,22 @@ fn manifest(
     }
 }
 
+/// What the id of a snapshot of this part of a service ends with.
+fn suffix(service: &str, profile: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    format!("-{service}-{profile}").chars().map(plain).collect()
+}
+
 /// The same run gives an item the same id, so that a resumed one goes on with it.
 fn batch(wanted: &Wanted) -> Batch {
-    let (service, profile) = (&wanted.item.service, wanted.item.profile_name());
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let mut id: String = format!("{}-{service}-{profile}", wanted.fence.run).chars().map(plain).collect();
+    let (service, profile) = (wanted.item.service.to_string(), wanted.item.profile_name());
+    let mut id = format!("{}{}", wanted.fence.run, suffix(&service, profile));
     if id.len() > LONGEST {
         // What is cut off may be all that tells it from another.
         let hash = hex::encode(&Sha256::digest(&id)[..6]);
         id = format!("{}-{hash}", &id[..LONGEST - 1 - hash.len()]);
     }
-    Batch { id, host: service.host.clone(), service: service.to_string(), profile: profile.into() }
+    Batch { id, host: wanted.item.service.host.clone(), service, profile: profile.into() }
 }
 
 /// Where each root is read on the host: of a sealed item in its clone, and of one file in the folder that it is in.

@@ -18,8 +18,8 @@ other_files() { find_databases -type f ! -name '*.ldb' ! -name '*.sst' -print0; 
 # What tells one table from another: inode, size, time and name, as fleet sends them of those that are in its store. Nothing
 # writes to a table once it is there: where the inode and the name are the same, so is the rest.
 table='%i %s %T@ %p\0'
-inodes_and_names() { sed -z 's/^\([0-9]*\) [0-9]* [0-9.]* /\1 /' | sort -z; }
-names() { sed -z 's/^[0-9]* //'; }
+inodes_and_names() { cut -z -d ' ' -f 1,4- | sort -z; }
+names() { cut -z -d ' ' -f 2-; }
 
 # Looks at the databases before the stop: at so many files that it takes a second. What changes meanwhile is seen then.
 survey() {
@@ -45,7 +45,7 @@ may_clone() {
         echo "$application is not in $db_dir: a copy would be without the application's state (config.toml: db_dir = \"data\")"
         return 1
     fi
-    for tool in find xargs cp du df sort comm; do
+    for tool in find xargs cp du df sort comm cut; do
         command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
     done
     cp --help 2>&1 | grep -q -e --parents || { echo "cp is not GNU cp (--parents)"; return 1; }
