@@ -10,6 +10,7 @@ mod check;
 mod decide;
 mod locks;
 mod log;
+mod rank;
 mod run;
 mod stage;
 pub mod wal;

@@ -11,13 +11,12 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::engine::arm::order;
 use crate::engine::barrier::interrupted_now;
+use crate::engine::rank::in_order;
 use crate::engine::run::{Ended, Interrupt, Run};
 use crate::engine::{Fault, Turn, holds};
 use crate::engine::{archive, check};
 use crate::model::event::{Outcome, What};
-use crate::model::facts::Validator;
-use crate::model::inventory::ServiceId;
-use crate::model::plan::{Action, Check, Needs, Operation, Order, Shape, Stage, Step, Target, Task};
+use crate::model::plan::{Action, Check, Needs, Operation, Shape, Stage, Step, Target, Task};
 
 /// How long a ranked stage waits for all to be ready, and then for one start before it issues the next.
 const GATE: Duration = Duration::from_secs(2);
@@ -178,42 +177,6 @@ async fn one_after_the_other(run: &Run, index: usize, stage: &Stage, turns: &[Ar
 fn enough(run: &Run, index: usize, stage: &Stage) -> bool {
     let looks_only = stage.tasks.iter().flat_map(|task| &task.steps).all(|step| step.action == Action::Observe);
     looks_only && !matches!(stage.needs, Needs::All) && has_enough(run, index, stage)
-}
-
-async fn in_order(run: &Run, stage: &Stage) -> Vec<Task> {
-    let mut tasks = stage.tasks.clone();
-    if stage.shape != Shape::Ranked(Order::ByPowerOfChain) {
-        return tasks;
-    }
-    let Some((validators, source)) = powers_of_chain(run).await else {
-        let text = "no running node reports the voting powers; starting in the plan's order".into();
-        run.emit(What::Remark { text });
-        return tasks;
-    };
-    let power = |task: &Task| {
-        let address = run.plan.target(&task.service).and_then(|target| target.address.clone());
-        validators.iter().find(|one| Some(&one.address) == address.as_ref()).map_or(0, |one| one.power)
-    };
-    tasks.sort_by_key(|task| std::cmp::Reverse(power(task)));
-    let order: Vec<ServiceId> = tasks.iter().map(|task| task.service.clone()).collect();
-    run.emit(What::OrderDecided { order, source });
-    tasks
-}
-
-/// The voting powers as a node reports them that this run has started.
-async fn powers_of_chain(run: &Run) -> Option<(Vec<Validator>, String)> {
-    let until = Instant::now() + Duration::from_secs(15);
-    while Instant::now() < until {
-        for target in run.plan.targets.values() {
-            let Some(address) = &target.rpc else { continue };
-            let ask = check::validators(&*run.transport, &target.service.host, address);
-            if let Ok(Some(set)) = timeout(Duration::from_secs(2), ask).await {
-                return Some((set.validators, format!("{} at height {}", target.service, set.height)));
-            }
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
-    None
 }
 
 async fn carry_out_task(run: &Run, index: usize, task: Task, until: Instant, patience: Duration, turn: Arc<Turn>) {

@@ -20,10 +20,18 @@ struct Store {
     kept: Mutex<Vec<(String, Profile)>>,
     locked: Mutex<Vec<String>>,
     refuses: Option<(&'static str, Profile)>,
+    /// A host that can't be told what is kept already.
+    unprepared: Option<&'static str>,
 }
 
 #[async_trait]
 impl Archive for Store {
+    async fn prepare(&self, wanted: &Wanted) -> Result<(), Fault> {
+        let host = wanted.item.service.host.as_str();
+        assert!(wanted.item.profile.is_sealed() && self.world.running().contains(&host.to_owned()), "{wanted:?}");
+        if self.unprepared == Some(host) { Err(Fault::answer("there is no folder /data")) } else { Ok(()) }
+    }
+
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
         self.locked.lock().unwrap().extend(self.world.locked());
         let (host, profile) = (wanted.item.service.host.clone(), wanted.item.profile);
@@ -39,7 +47,13 @@ impl Archive for Store {
 }
 
 fn store(world: &Arc<World>, refuses: Option<(&'static str, Profile)>) -> Arc<Store> {
-    Arc::new(Store { world: Arc::clone(world), kept: Mutex::default(), locked: Mutex::default(), refuses })
+    Arc::new(Store {
+        world: Arc::clone(world),
+        kept: Mutex::default(),
+        locked: Mutex::default(),
+        refuses,
+        unprepared: None,
+    })
 }
 
 fn with(mut run: Run, store: &Arc<Store>) -> Run {
@@ -78,6 +92,19 @@ async fn one_that_cannot_be_cloned_ends_the_stops_and_what_was_cloned_is_kept() 
     let sealed: Vec<String> =
         world.state().hosts.iter().filter(|(_, host)| host.sealed).map(|(name, _)| name.clone()).collect();
     assert_eq!(sealed, ["s1", "v1"], "nodes after the one that failed were stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_told_what_is_kept_already_is_not_stopped() {
+    let world = World::new();
+    let store = Arc::new(Store { unprepared: Some("v2"), ..Arc::into_inner(store(&world, None)).unwrap() });
+    let (ended, journal) = carry_out(&world, &store, Interrupt::None).await;
+    assert!(matches!(&ended, Ended::Done), "{ended:?}");
+    let sealed: Vec<String> =
+        world.state().hosts.iter().filter(|(_, host)| host.sealed).map(|(name, _)| name.clone()).collect();
+    assert_eq!(sealed, ["s1", "v1"]);
+    let told = |what: &What| matches!(what, What::StepEnded { outcome: Outcome::Failed { reason }, .. } if reason.contains("/data"));
+    assert!(journal.has(told));
 }
 
 #[tokio::test(start_paused = true)]

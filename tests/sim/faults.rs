@@ -20,7 +20,7 @@ const STRIDE: u64 = 2311;
 /// The last cut comes before so many.
 const MOST: u64 = 48_000;
 
-fn words(rig: &Rig, what: &str) -> String {
+pub fn words(rig: &Rig, what: &str) -> String {
     format!("backup {what} --facts-timeout 60s --yes --store {}", rig.folder("store").display())
 }
 
@@ -29,7 +29,7 @@ fn config_of(rig: &Rig, host: &str) -> PathBuf {
 }
 
 /// Puts a program of a host's own in front of the machine's: a script that is run instead where its words have `word`.
-fn stub(rig: &Rig, host: &str, program: &str, (word, script): (&str, &str)) {
+pub fn stub(rig: &Rig, host: &str, program: &str, (word, script): (&str, &str)) {
     let path = rig.sim.host(host).join("bin").join(program);
     let text = format!("#!/bin/sh\ncase \"$*\" in *{word}*)\n{script}\n;; esac\nexec /bin/{program} \"$@\"\n");
     fs::write(&path, text).unwrap();
@@ -37,7 +37,7 @@ fn stub(rig: &Rig, host: &str, program: &str, (word, script): (&str, &str)) {
 }
 
 /// The manifests of a store, the oldest first.
-fn manifests(store: &Path) -> Vec<Value> {
+pub fn manifests(store: &Path) -> Vec<Value> {
     let Ok(entries) = fs::read_dir(store.join("manifests")) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension() == Some(OsStr::new("json")));
@@ -45,7 +45,7 @@ fn manifests(store: &Path) -> Vec<Value> {
     paths.iter().map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
 }
 
-fn verified(rig: &Rig) -> Ran {
+pub fn verified(rig: &Rig) -> Ran {
     rig.run(&format!("snapshot verify --store {}", rig.folder("store").display())).ended(0)
 }
 

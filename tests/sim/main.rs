@@ -1,6 +1,7 @@
 //! Simulated hosts, and fleet against them.
 #![allow(clippy::unwrap_used)] // clippy takes only the functions marked #[test] for tests
 
+mod again;
 mod arming;
 mod broken;
 mod clear;

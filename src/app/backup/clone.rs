@@ -71,7 +71,7 @@ mod tests {
         };
         let files = ["state.db/000010.ldb", "state.db/000009.ldb", "a b.sst", "state.db/CURRENT"].map(file);
         let settings = format!("cd '{}'; db_dir=/d; state_file=/d/s; wal_file=/d/w/w", root.path().display());
-        let script = format!("{}\n{settings}\ntables -printf \"$table\" | sort -z", SEAL);
+        let script = format!("{SEAL}\n{settings}\ntables -printf \"$table\" | sort -z");
         let printed = Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
         let told = tables(&files, &[segment("b", 20)]);
         assert_eq!(String::from_utf8(told).unwrap(), String::from_utf8(printed.stdout).unwrap());
