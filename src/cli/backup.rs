@@ -20,9 +20,12 @@ pub struct BackupArgs {
     /// Where to; it is made if it isn't there.
     #[command(flatten)]
     pub store: StoreArgs,
-    /// Hosts that stream at once
-    #[arg(long, value_name = "NUMBER", default_value = "4")]
-    pub parallel: NonZeroUsize,
+    /// Hosts that stream at once [default: `parallel` of the inventory's [backup], or 4]
+    #[arg(long, value_name = "NUMBER")]
+    pub parallel: Option<NonZeroUsize>,
+    /// Streams from each of them at once [default: `streams` of the inventory's [backup], or 4]
+    #[arg(long, value_name = "NUMBER")]
+    pub streams: Option<NonZeroUsize>,
     /// The most that comes from all of them together, e.g. 20MiB/s [default: `rate` of the inventory's [backup]]
     #[arg(long, value_name = "RATE")]
     pub limit_rate: Option<String>,

@@ -1,6 +1,7 @@
 //! What is kept of a host: profiles, and the items of a plan.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
@@ -102,11 +103,21 @@ pub struct Backup {
     pub store: String,
     /// Hosts that stream at once.
     pub parallel: usize,
+    /// Streams from each of them.
+    #[serde(default = "usual_streams")]
+    pub streams: usize,
     /// The most that comes from all of them together, bytes in a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,
     /// One snapshot each.
     pub items: Vec<Item>,
+}
+
+/// Streams from a host at once, and hosts, where nothing else is said.
+pub const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+
+fn usual_streams() -> usize {
+    AT_ONCE.get()
 }
 
 /// One snapshot to be made.

@@ -24,7 +24,13 @@ pub fn backup(scene: &Scene<'_>) -> Option<Backup> {
     let asked = scene.request.backup.as_ref()?;
     let of_nodes = scene.members.iter().flat_map(|member| items(scene, member));
     let items = of_nodes.chain(parts(scene).into_iter().map(|part| part.item)).collect();
-    Some(Backup { store: asked.store.clone(), parallel: asked.parallel, rate: asked.rate, items })
+    Some(Backup {
+        store: asked.store.clone(),
+        parallel: asked.parallel,
+        streams: asked.streams,
+        rate: asked.rate,
+        items,
+    })
 }
 
 /// Whether a node has to be stopped for what is kept of it.

@@ -77,6 +77,8 @@ pub struct BackupOf {
     pub named: bool,
     /// Hosts that stream at once.
     pub parallel: usize,
+    /// Streams from each of them.
+    pub streams: usize,
     /// The most that comes from all of them together, bytes in a second.
     pub rate: Option<u64>,
     /// Who can read keys that are kept.

@@ -174,8 +174,8 @@ fn service(text: &str, home: Option<&str>) -> ServiceFacts {
     facts
 }
 
-/// A line of `df -P`: file system, size, used, available, percent, mount.
-fn disk(line: &str) -> Option<(u8, u64)> {
+/// A line of `df -P`: file system, size, used, available, percent, mount. How full it is, percent, and the bytes that are free.
+pub fn disk(line: &str) -> Option<(u8, u64)> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let percent = words.iter().rev().nth(1)?.strip_suffix('%')?.parse().ok()?;
     Some((percent, words.iter().rev().nth(2)?.parse().ok()?))

@@ -51,6 +51,12 @@ impl SshTransport {
         Ok(Source::new(link, self.become_of(host)))
     }
 
+    /// How full the disk is that a path of a host is on, percent, and the bytes that are free.
+    pub async fn disk(&self, host: &str, path: &str) -> Result<(u8, u64), Fault> {
+        let text = self.script(host, scripts::PROBE_DISK, &[path], PROBE).await?;
+        answer::disk(text.trim()).ok_or_else(|| Fault::answer("its disk can't be told"))
+    }
+
     async fn script(&self, host: &str, script: &str, args: &[&str], bound: Duration) -> Result<String, Fault> {
         let link = self.links.link(host).await.map_err(Fault::from)?;
         let asked = self.residents.run(&link, self.become_of(host), (script, args), bound);

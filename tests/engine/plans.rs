@@ -120,7 +120,7 @@ pub fn backup() -> Plan {
     }
     Plan {
         operation: Operation::Backup,
-        backup: Some(Backup { store: "/store".into(), parallel: 2, rate: None, items }),
+        backup: Some(Backup { store: "/store".into(), parallel: 2, streams: 2, rate: None, items }),
         stages: vec![stage("seal", Shape::Rolling, Needs::AtLeast(1), &all, &seal), store],
         ..now()
     }

@@ -21,8 +21,16 @@ fn world(chain: &str, names: &[&str]) -> World {
     world.request.chain = chain.into();
     world.request.hosts = names.iter().map(ToString::to_string).collect();
     let (store, profiles, lists) = ("/srv/snapshots".into(), Vec::new(), Vec::new());
-    world.request.backup =
-        Some(BackupOf { store, profiles, lists, named: true, parallel: 4, rate: None, recipients: Vec::new() });
+    world.request.backup = Some(BackupOf {
+        store,
+        profiles,
+        lists,
+        named: true,
+        parallel: 4,
+        streams: 4,
+        rate: None,
+        recipients: Vec::new(),
+    });
     world
 }
 

@@ -162,6 +162,27 @@ fn a_host_without_room_for_the_clone_is_not_stopped() {
 }
 
 #[test]
+fn a_clone_goes_when_its_disk_runs_full() {
+    let rig = Rig::new(&small());
+    let once = rig.folder("once");
+    stub(&rig, "sentry-1", "tar", ("--create", &format!("touch {}; while :; do sleep 0.1; done", once.display())));
+    let run = rig.start(&words(&rig, "sentry-1 --profile data"));
+    eventually("the stream has begun", || once.exists());
+    // The node drops tables that the clone keeps.
+    stub(&rig, "sentry-1", "df", ("/data", "/bin/df \"$@\" | awk 'NR > 1 { $4 = 1000 } { print }'; exit 0"));
+    run.wait().ended(4).says("is running full, 1.0 kB are free").says("its clone was removed");
+    let clones = fs::read_dir(rig.sim.host("sentry-1").join("home/data")).unwrap();
+    let clones = clones.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with(".fleet"));
+    assert_eq!((clones.count(), manifests(&rig.folder("store")).len()), (0, 0));
+    assert_eq!((rig.active("sentry-1"), rig.locked()), ("active".to_owned(), Vec::new()));
+    for program in ["df", "tar"] {
+        fs::remove_file(rig.sim.host("sentry-1").join("bin").join(program)).unwrap();
+    }
+    rig.run(&words(&rig, "sentry-1 --profile data")).ended(0);
+    verified(&rig);
+}
+
+#[test]
 fn a_backup_whose_link_breaks_after_any_number_of_bytes_leaves_a_running_node_and_a_sound_store() {
     every_cut(STRIDE, MOST, break_after);
 }

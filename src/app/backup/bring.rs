@@ -14,8 +14,6 @@ use crate::model::snapshot::{FileEntry, Gathered};
 use crate::ssh::source::Source;
 use crate::store::{Batch, Cut, Expected};
 
-/// Streams from one host at once.
-const STREAMS: u64 = 4;
 /// What one stream may bring alone, bytes: another connection is worth its time only for more.
 const OF_ONE: u64 = 64 << 20;
 /// How often a part of a clone is asked for: nothing changes there, but the link may die.
@@ -48,7 +46,7 @@ impl Keeper {
         let counters = Counters { done, came: Arc::clone(&came), all, tell };
         for (place, files) in listed {
             let bytes: u64 = files.iter().map(|(_, file)| file.size).sum();
-            let streams = bytes.div_ceil(OF_ONE).clamp(1, STREAMS);
+            let streams = bytes.div_ceil(OF_ONE).clamp(1, self.streams);
             // The first goes over the connection that is there.
             let open = std::iter::once(Some(source.clone())).chain(std::iter::repeat(None));
             let brought = parts(files, streams).into_iter().zip(open).map(|(part, source)| {

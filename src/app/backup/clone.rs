@@ -1,11 +1,43 @@
-//! Clones of databases: what is in one, and which tables it can be without.
+//! Clones of databases: what is in one, which tables it can be without, and how long it may stay.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::choose::{Chosen, hardly_used, is_table, worth};
-use super::keep::place;
+use super::keep::{Keeper, place};
 use crate::engine::{Fault, Wanted};
 use crate::model::backup::Profile;
 use crate::model::snapshot::{FileEntry, SegmentEntry};
+use crate::ops::rules::is_full;
+use crate::render::words::size;
 use crate::ssh::source::Source;
+
+/// How often a clone's disk is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+impl Keeper {
+    /// Comes back only when the disk of a clone runs full: each table that the node drops stays there as long as the clone
+    /// does. The node needs the room more, so the clone is gone then.
+    pub(super) async fn runs_full(&self, wanted: &Wanted) -> Fault {
+        let (host, db_dir) = (&wanted.item.service.host, &wanted.target.db_dir);
+        loop {
+            sleep(LOOK).await;
+            // One that doesn't answer is looked at again.
+            let Ok((used, free)) = self.transport.disk(host, db_dir).await else { continue };
+            if is_full(used, free)
+                && let Ok(source) = self.transport.source(host).await
+            {
+                let removed = source.unseal(&wanted.fence.run, db_dir).await.is_ok();
+                let clone = if removed { "its clone was removed" } else { "its clone could not be removed" };
+                let room = size(free);
+                return Fault::answer(&format!(
+                    "{db_dir} is running full, {room} are free: {clone}; make room, then back up again"
+                ));
+            }
+        }
+    }
+}
 
 /// What is in the clone of this run.
 pub async fn choose_clone(wanted: &Wanted, source: &Source) -> Result<Chosen, Fault> {

@@ -33,6 +33,8 @@ pub struct Keeper {
     pub rate: Option<Arc<Rate>>,
     /// Hosts at once.
     pub hosts: Semaphore,
+    /// Streams from each of them.
+    pub streams: u64,
     /// Keeps a prune away, from the first item on.
     pub hold: Mutex<Option<Hold>>,
 }
@@ -56,6 +58,21 @@ impl Archive for Keeper {
     }
 
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
+        tokio::select! {
+            kept = self.keep_in_turn(wanted, tell) => kept,
+            full = self.runs_full(wanted), if wanted.item.profile.is_sealed() => Err(full),
+        }
+    }
+
+    async fn end(&self) {
+        if let Some(hold) = self.hold.lock().await.take() {
+            hold.release().await;
+        }
+    }
+}
+
+impl Keeper {
+    async fn keep_in_turn(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
         let _turn = self.hosts.acquire().await;
         let batch = batch(wanted);
         self.take_hold(wanted).await?;
@@ -76,14 +93,6 @@ impl Archive for Keeper {
         }
     }
 
-    async fn end(&self) {
-        if let Some(hold) = self.hold.lock().await.take() {
-            hold.release().await;
-        }
-    }
-}
-
-impl Keeper {
     pub(super) async fn source(&self, batch: &Batch) -> Result<Source, Fault> {
         Ok(self.transport.source(&batch.host).await?.limited(self.rate.clone()))
     }

@@ -25,7 +25,7 @@ use crate::app::snapshot::place;
 use crate::cli::BackupArgs;
 use crate::engine::Archive;
 use crate::error::{Error, Result};
-use crate::model::backup::Profile;
+use crate::model::backup::{AT_ONCE, Profile};
 use crate::model::inventory::{Chain, rate};
 use crate::model::plan::{Operation, Plan};
 use crate::model::selector::select;
@@ -51,7 +51,8 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
         profiles: asked.profiles,
         lists: asked.lists,
         named: selector.as_deref().is_some_and(names_hosts),
-        parallel: args.parallel.get(),
+        parallel: args.parallel.or(context.inventory.backup.parallel).unwrap_or(AT_ONCE).get(),
+        streams: args.streams.or(context.inventory.backup.streams).unwrap_or(AT_ONCE).get(),
         rate: match &args.limit_rate {
             Some(text) => {
                 Some(rate(text).map_err(|(what, hint)| Error::usage(format!("--limit-rate: {what}")).hint(hint))?)
@@ -105,6 +106,7 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
         store,
         rate: backup.rate.map(|rate| Arc::new(Rate::new(rate))),
         hosts: Semaphore::new(backup.parallel),
+        streams: backup.streams as u64,
         hold: Mutex::new(None),
     })))
 }

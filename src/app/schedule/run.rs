@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -24,7 +23,6 @@ use crate::ops::schedule::due;
 /// Nobody waits for it, and a host may be slow.
 const FACTS: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(90);
-const PARALLEL: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
 /// What came of one schedule, or of a chain whose turn it wasn't.
 struct Ran {
@@ -225,7 +223,8 @@ fn args(schedule: &Schedule) -> BackupArgs {
         selector: schedule.hosts.clone(),
         profile: schedule.profiles.clone(),
         store: StoreArgs { store: Some(schedule.store.clone()) },
-        parallel: PARALLEL,
+        parallel: None,
+        streams: None,
         limit_rate: None,
         // One dead host keeps no other's backup back; the run's exit code tells of it.
         allow_missing: Some("all".to_owned()),

@@ -1,5 +1,6 @@
 //! `[backup]`: where snapshots are kept, and which of them stay.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub struct Backup {
     pub keep: Keep,
     /// The most that comes from all hosts together, bytes in a second.
     pub rate: Option<u64>,
+    /// Hosts that stream at once, where it says so.
+    pub parallel: Option<NonZeroUsize>,
+    /// Streams from each of them, where it says so.
+    pub streams: Option<NonZeroUsize>,
     /// Who can read keys that are kept: age's recipients, two or more, or none where no keys are kept.
     pub recipients: Vec<String>,
     /// Profiles of its own.
@@ -83,6 +88,11 @@ pub(super) fn place(store: &str, folder: &Path) -> PathBuf {
 pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
     let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
     let rate = problems.read(raw.rate.as_ref(), values::rate);
+    let mut at_once = |given: &Option<Spanned<i64>>| {
+        let given = given.as_ref()?;
+        problems.take(given.span(), values::at_once(*given.get_ref()))
+    };
+    let (parallel, streams) = (at_once(&raw.parallel), at_once(&raw.streams));
     let recipients = recipients(raw.recipients.as_ref(), problems);
     let profiles = profiles::lists(&raw.profiles, problems);
     let monitoring = raw.monitoring.as_ref().map(|raw| profiles::monitoring(raw, problems)).unwrap_or_default();
@@ -96,7 +106,7 @@ pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) ->
         [&raw.last, &raw.hourly, &raw.daily, &raw.weekly, &raw.monthly].map(|given| number(given).unwrap_or(0));
     let within = problems.read(raw.within.as_ref(), values::days);
     let keep = Keep { last, hourly, daily, weekly, monthly, within };
-    Backup { store, keep, rate, recipients, profiles, monitoring, postgres }
+    Backup { store, keep, rate, parallel, streams, recipients, profiles, monitoring, postgres }
 }
 
 /// Two at least: who can read what is encrypted for one alone loses it with that one's key.
@@ -155,6 +165,8 @@ mod tests {
             ("[backup]\nstore = \"\"", "a text is wanted here"),
             ("[backup]\nrate = \"0MB/s\"", "nothing ever comes"),
             ("[backup]\nrate = \"20\"", "isn't a rate"),
+            ("[backup]\nparallel = 0", "0 can't be at once"),
+            ("[backup]\nstreams = 65", "65 can't be at once"),
             ("[backup]\nrecipients = []", "two recipients at least"),
             (&format!("[backup]\nrecipients = [\"{FIRST}\"]"), "two recipients at least"),
             (&format!("[backup]\nrecipients = [\"{FIRST}\", \"{FIRST}\"]"), "is there twice"),

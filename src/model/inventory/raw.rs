@@ -109,9 +109,11 @@ pub(super) struct RawForeign {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawBackup {
+    pub(super) parallel: Option<Spanned<i64>>,
     pub(super) rate: Option<Text>,
     pub(super) recipients: Option<Spanned<Vec<Text>>>,
     pub(super) store: Option<Text>,
+    pub(super) streams: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) keep: RawKeep,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! Single values: from text to type, or what is wrong with it and what to write instead.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
@@ -240,6 +241,13 @@ pub fn rate(text: &str) -> Result<u64> {
 /// How many of something are kept.
 pub(super) fn amount(number: i64) -> Result<u32> {
     u32::try_from(number).or_else(|_| complaint(format!("{number} can't be a number of snapshots"), "0 or more"))
+}
+
+/// How many of something go on at once.
+pub(super) fn at_once(number: i64) -> Result<NonZeroUsize> {
+    let read = u8::try_from(number).ok().and_then(|number| NonZeroUsize::new(number.into()));
+    read.filter(|number| number.get() <= 64)
+        .map_or_else(|| complaint(format!("{number} can't be at once"), "1 to 64"), Ok)
 }
 
 /// As the inventory would write it.

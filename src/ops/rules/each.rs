@@ -76,10 +76,15 @@ pub fn halt_time(member: &Member<'_>) -> Option<Found> {
     (time > 0).then(|| Found::new(format!("halt-time is set to {time}")))
 }
 
+/// Whether nothing may be written on a disk any more that is used by so many percent, with so many bytes free.
+pub fn is_full(used: u8, free: u64) -> bool {
+    used >= DISK_FULL || free < DISK_FREE
+}
+
 pub fn disk(member: &Member<'_>) -> Option<Found> {
     let facts = member.facts?;
     let (used, free) = (facts.disk_used_percent.unwrap_or(0), facts.disk_free_bytes.unwrap_or(u64::MAX));
-    let found = if used >= DISK_FULL || free < DISK_FREE {
+    let found = if is_full(used, free) {
         Found::new(format!("the disk is full ({DISK_FULL} % or more, or under 500 MB free)"))
     } else if used >= DISK_WARN {
         Found::new(format!("the disk is {DISK_WARN} % full or more")).severity(Severity::Warning)

@@ -5,6 +5,8 @@ mod fleet;
 mod restore;
 mod table;
 
+pub use each::is_full;
+
 use crate::error::{Error, Result};
 use crate::model::nearest::did_you_mean;
 use crate::model::plan::{Finding, LeftOut, Operation, Severity};
