@@ -197,6 +197,10 @@ pub fn left_out(profile: Profile, name: &str) -> Option<&'static str> {
     if profile == Profile::Keys {
         return None;
     }
+    // A copy of a key or of a state, and what CometBFT writes one into before it gives it its name.
+    if lower.contains("priv_validator_") || lower.starts_with("write-file-atomic-") {
+        return Some("may hold a private key or a signer's state");
+    }
     if name.split('/').any(|part| part.starts_with("keyring-") || part == "keyring") {
         return Some("a keyring");
     }
@@ -253,6 +257,9 @@ mod tests {
         }
         assert!(left_out(Profile::Data, "priv_validator_state.json").is_some());
         assert!(left_out(Profile::Keys, "keyring-test/priv_validator_state.json").is_some());
+        for name in ["priv_validator_state.json.bak", "old.priv_validator_key.json~", "write-file-atomic-0123"] {
+            assert!(left_out(Profile::Data, name).is_some() && left_out(Profile::Config, name).is_some(), "{name}");
+        }
         assert_eq!(left_out(Profile::Config, "config.toml"), None);
         assert_eq!(left_out(Profile::Keys, "node_key.json"), None);
         assert_eq!(left_out(Profile::Data, "application.db/000001.log"), None);

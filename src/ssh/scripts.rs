@@ -39,6 +39,8 @@ pub const LIST_CLONE: &str = script!("found.sh", "list_clone.sh");
 pub const KNOWN: &str = script!("known.sh");
 /// Lists files by their names.
 pub const LIST_NAMED: &str = script!("found.sh", "list_named.sh");
+/// Finds files that hold a key.
+pub const SECRETS: &str = script!("secrets.sh");
 /// Hashes files.
 pub const HASH: &str = script!("hash.sh");
 /// Hashes a unit's program.

@@ -113,6 +113,19 @@ impl Source {
         Ok(())
     }
 
+    /// Which of these files below `folder` hold a private key or a signer's state, by what is in them.
+    pub async fn with_secrets(&self, folder: &str, names: &[String]) -> Result<Vec<String>, LinkError> {
+        let mut script = open_script(&self.link, self.r#become, scripts::SECRETS, &[folder]).await?;
+        let feeding = feed(&script, ended(&relative(names)));
+        let mut text = Vec::new();
+        while let Some(bytes) = self.next(&mut script, HASHING).await? {
+            text.extend_from_slice(&bytes);
+        }
+        feeding.abort();
+        let name = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.strip_prefix("./")?.to_owned());
+        Ok(text.split(|byte| *byte == 0).filter_map(name).collect())
+    }
+
     async fn lists(&self, script: &str, words: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
         lists(&self.text(script, words).await?).ok_or_else(|| self.unreadable())
     }
@@ -136,9 +149,7 @@ impl Source {
     /// The SHA-256 of files below `folder`, lower-case hex, in the order of `names`.
     pub async fn hash(&self, folder: &str, names: &[String]) -> Result<Vec<String>, LinkError> {
         let mut script = open_script(&self.link, self.r#become, scripts::HASH, &[folder]).await?;
-        // No name is then an option of the program that hashes.
-        let relative: Vec<String> = names.iter().map(|name| format!("./{name}")).collect();
-        let feeding = feed(&script, ended(&relative));
+        let feeding = feed(&script, ended(&relative(names)));
         let (mut hashes, mut rest) = (Vec::with_capacity(names.len()), Vec::new());
         while let Some(bytes) = self.next(&mut script, HASHING).await? {
             rest.extend_from_slice(&bytes);
@@ -226,6 +237,11 @@ fn stands_still(host: &str, bound: Duration) -> LinkError {
 fn hash_of(line: &[u8]) -> String {
     let line = line.strip_prefix(b"\\").unwrap_or(line);
     String::from_utf8_lossy(line.get(..64).unwrap_or_default()).into_owned()
+}
+
+/// No name is then an option of a program.
+fn relative(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| format!("./{name}")).collect()
 }
 
 /// Names, each ended by a NUL.

@@ -229,6 +229,7 @@ impl Intake<'_> {
         // One of that name that is there may be damaged; this one isn't.
         let put = self.store.runtime.block_on(self.store.objects.put(&name, file, Put::Replace));
         put.map_err(|error| self.store.failed(&name, &error))?;
+        self.store.runtime.block_on(self.store.is_new(&entry.sha256))?;
         Ok(Some(entry))
     }
 

@@ -8,6 +8,7 @@ pub(super) const SEGMENTS: &str = "segments";
 pub(super) const MANIFESTS: &str = "manifests";
 pub(super) const VERIFIED: &str = "verified";
 pub(super) const PENDING: &str = "pending";
+pub(super) const DAMAGED: &str = "damaged";
 pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const LOCKS: &str = "locks";
 
@@ -34,7 +35,11 @@ pub(super) fn verified(id: &str) -> String {
     format!("{VERIFIED}/{id}.json")
 }
 
-/// The snapshot whose file in `folder` this is.
+pub(super) fn damaged(segment: &str) -> String {
+    format!("{DAMAGED}/{segment}.json")
+}
+
+/// The snapshot, or the segment, whose file in `folder` this is.
 pub(super) fn id_of<'a>(name: &'a str, folder: &str) -> Option<&'a str> {
     name.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(".json").filter(|id| !id.contains('/'))
 }

@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 mod archive;
 mod bucket;
 mod copy;
+mod damage;
 mod encrypt;
 mod extract;
 mod folder;
@@ -42,6 +43,7 @@ mod verify;
 
 pub use bucket::Bucket;
 pub use copy::Copied;
+pub use damage::Usable;
 pub use encrypt::LARGEST_ENCRYPTED;
 pub use folder::Folder;
 pub use hold::{Hold, Purpose};

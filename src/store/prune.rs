@@ -65,6 +65,9 @@ impl Store {
             if layout::segment_of(&object.name).is_some_and(|segment| !needed.contains(segment)) {
                 hold.check()?;
                 self.move_to(&object.name, &layout::set_aside(&object.name, now)).await?;
+                if let Some(segment) = layout::segment_of(&object.name) {
+                    self.remove(&layout::damaged(segment)).await?;
+                }
                 pruned.set_aside += 1;
                 pruned.set_aside_bytes += object.size;
             }

@@ -94,6 +94,7 @@ impl Store {
                 }),
             }
         }
+        let damaged = self.damaged().await?;
         for holding in std::mem::take(&mut plan.holdings).into_values() {
             let name = layout::segment(&holding.entry);
             told(holding.entry.bytes);
@@ -101,12 +102,21 @@ impl Store {
                 Ok(file) => blocking(move || one(&file, holding)).await?,
                 Err(error) => unreadable(holding, &error),
             };
+            self.looked_at(&result.holding.entry.sha256, result.what.is_some(), &damaged).await?;
             plan.note(&name, result);
         }
         for (_, joined) in std::mem::take(&mut plan.joined) {
             told(joined.pieces.iter().map(|(segment, _)| segment.bytes).sum());
             let store = self.clone();
             let result = blocking(move || store.in_pieces(joined)).await?;
+            for (segment, _) in &result.0.pieces {
+                // Of pieces that don't make the file, each may be the one; of those before one that can't be read, none is.
+                let wrong = result
+                    .1
+                    .as_ref()
+                    .is_some_and(|(object, what)| what == WRONG_FILE || *object == layout::segment(segment));
+                self.looked_at(&segment.sha256, wrong, &damaged).await?;
+            }
             plan.note_joined(result);
         }
         self.record(ids, part, plan).await

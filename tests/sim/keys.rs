@@ -174,3 +174,40 @@ fn a_key_that_is_only_linked_is_not_taken_for_one() {
     keys.back_up("--yes").ended(4).says("isn't a file of its own");
     assert!(!keys.store().join("segments").exists());
 }
+
+#[test]
+fn a_key_or_a_signers_state_stays_out_whatever_its_file_is_called() {
+    let rig = Rig::new(&small());
+    let home = rig.sim.host("val-1").join("home");
+    let key = fs::read(home.join("config/priv_validator_key.json")).unwrap();
+    let state = "{\n  \"height\": \"7\",\n  \"round\": 0,\n  \"step\": 3\n}";
+    let secret: [(&str, &[u8]); 6] = [
+        ("config/-copy.json", &key),
+        ("config/id", b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk"),
+        ("config/write-file-atomic-0123", b""),
+        ("config/state-copy", state.as_bytes()),
+        ("data/key copy.json", &key),
+        ("data/priv_validator_state.json.bak", state.as_bytes()),
+    ];
+    let plain: [(&str, &[u8]); 2] = [("config/notes.json", b"{\"pub_key\": 1}"), ("data/state.db/000009.log", &key)];
+    for (name, bytes) in secret.into_iter().chain(plain) {
+        fs::write(home.join(name), bytes).unwrap();
+    }
+    let store = rig.folder("store");
+    rig.run(&format!("backup val-1 --profile config,data --facts-timeout 60s --yes --store {}", store.display()))
+        .ended(0);
+    let manifests = fs::read_dir(store.join("manifests")).unwrap().map(|entry| entry.unwrap().path());
+    let manifests = manifests.filter(|path| path.extension().is_some_and(|end| end == "json"));
+    let all: Vec<Value> = manifests.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect();
+    let rows = |list: &str, path: &dyn Fn(&Value) -> String| -> Vec<String> {
+        all.iter().flat_map(|manifest| manifest[list].as_array().unwrap().iter().map(path)).collect()
+    };
+    let kept = rows("files", &|row| row[0].as_str().unwrap().to_owned());
+    let out = rows("left_out", &|row| row["path"].as_str().unwrap().to_owned());
+    for (name, _) in secret {
+        assert!(!kept.contains(&name.to_owned()) && out.contains(&name.to_owned()), "{name}: {kept:?} {out:?}");
+    }
+    for (name, _) in plain {
+        assert!(kept.contains(&name.to_owned()), "{name}: {kept:?}");
+    }
+}

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::join_all;
 
-use super::choose::{Known, parts};
+use super::choose::{Known, parts, worth};
 use super::counters::Counters;
 use super::keep::Keeper;
 use crate::engine::{Fault, Progress, Wanted};
 use crate::model::snapshot::{FileEntry, Gathered};
 use crate::ssh::source::Source;
-use crate::store::{Batch, Cut, Expected};
+use crate::store::{Batch, Cut, Expected, Usable};
 
 /// What one stream may bring alone, bytes: another connection is worth its time only for more.
 const OF_ONE: u64 = 64 << 20;
@@ -32,7 +32,7 @@ impl Keeper {
         &self,
         wanted: &Wanted,
         (batch, source): (&Batch, &Source),
-        (known, listed): (&Known<'_>, Listed<'_>),
+        (known, usable, listed): (&Known<'_>, &Usable, Listed<'_>),
         gathered: &mut Gathered,
         tell: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<u64, Fault> {
@@ -41,7 +41,7 @@ impl Keeper {
         let pending = self.store.pending().await.map_err(Fault::from)?;
         let mut there = Known::default();
         for record in pending.iter().filter(|record| record.batch.host == batch.host) {
-            there.add(&record.files, &record.segments);
+            there.add(worth(&record.files, &record.segments, |segment| usable.has(segment)), &record.segments);
         }
         let counters = Counters { done, came: Arc::clone(&came), all, tell };
         for (place, files) in listed {

@@ -204,18 +204,18 @@ pub fn still_there<'a>(parent: &'a Manifest, chosen: &'a Chosen) -> impl Iterato
     })
 }
 
-/// The files that are in none of these segments.
+/// The files all of whose segments are `good`.
 pub fn worth<'a>(
     files: &'a [FileEntry],
     segments: &'a [SegmentEntry],
-    dropped: &[&str],
+    good: impl Fn(&SegmentEntry) -> bool,
 ) -> impl Iterator<Item = &'a FileEntry> {
-    let good: Vec<bool> = segments.iter().map(|segment| !dropped.contains(&segment.sha256.as_str())).collect();
+    let good: Vec<bool> = segments.iter().map(good).collect();
     files.iter().filter(move |file| file.segments.iter().all(|number| good.get(*number as usize) == Some(&true)))
 }
 
 /// The segments of `files` that too little of is used any more.
-pub fn hardly_used<'a>(files: impl Iterator<Item = &'a FileEntry>, segments: &'a [SegmentEntry]) -> Vec<&'a str> {
+pub fn hardly_used<'a>(files: impl Iterator<Item = &'a FileEntry>, segments: &'a [SegmentEntry]) -> BTreeSet<&'a str> {
     let mut used: BTreeMap<u32, u64> = BTreeMap::new();
     for file in files {
         // A file in pieces fills its segments.
@@ -374,7 +374,7 @@ mod tests {
             |name: &str| SegmentEntry { sha256: name.into(), bytes: 50, content_bytes: 1000, recipients: Vec::new() };
         let files = [file("data/a.ldb", 0, 900), file("data/b.ldb", 1, 400)];
         let segments = [segment("full"), segment("thin"), segment("empty")];
-        assert_eq!(hardly_used(files.iter(), &segments), ["thin", "empty"]);
+        assert_eq!(hardly_used(files.iter(), &segments), BTreeSet::from(["empty", "thin"]));
     }
 
     #[test]

@@ -6,12 +6,14 @@ use tokio::time::sleep;
 
 use super::choose::{Chosen, hardly_used, is_table, worth};
 use super::keep::{Keeper, place};
+use super::secrets;
 use crate::engine::{Fault, Wanted};
 use crate::model::backup::Profile;
 use crate::model::snapshot::{FileEntry, SegmentEntry};
 use crate::ops::rules::is_full;
 use crate::render::words::size;
 use crate::ssh::source::Source;
+use crate::store::Usable;
 
 /// How often a clone's disk is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -51,12 +53,14 @@ pub async fn choose_clone(wanted: &Wanted, source: &Source) -> Result<Chosen, Fa
         return Err(Fault::answer("there is no clone of its databases, or nothing is in it"));
     }
     chosen.add_never_cloned(&wanted.item, &wanted.target);
+    let places = wanted.item.roots.iter().map(|(root, path)| (root.clone(), place(wanted, path))).collect();
+    secrets::leave_out(Profile::Data, &places, &mut chosen, source).await?;
     Ok(chosen)
 }
 
 /// Of a snapshot of databases the tables that the next one can be made of, as seal.sh prints tables: inode, size, time and
 /// name, each line ended by a NUL, in the order of their bytes.
-pub fn tables(files: &[FileEntry], segments: &[SegmentEntry]) -> Vec<u8> {
+pub fn tables(files: &[FileEntry], segments: &[SegmentEntry], usable: &Usable) -> Vec<u8> {
     let root = format!("{}/", Profile::Data.name());
     let line = |file: &FileEntry| {
         let name = file.path.strip_prefix(&root).filter(|name| is_table(name))?;
@@ -64,8 +68,9 @@ pub fn tables(files: &[FileEntry], segments: &[SegmentEntry]) -> Vec<u8> {
         // `find` prints ten digits.
         Some(format!("{} {} {seconds}.{ns:09}0 ./{name}\0", file.inode, file.size))
     };
-    let dropped = hardly_used(files.iter(), segments);
-    let mut lines: Vec<String> = worth(files, segments, &dropped).filter_map(line).collect();
+    let hardly = hardly_used(files.iter(), segments);
+    let good = |segment: &SegmentEntry| usable.has(segment) && !hardly.contains(segment.sha256.as_str());
+    let mut lines: Vec<String> = worth(files, segments, good).filter_map(line).collect();
     lines.sort_unstable();
     lines.concat().into_bytes()
 }
@@ -105,14 +110,23 @@ mod tests {
         let settings = format!("cd '{}'; db_dir=/d; state_file=/d/s; wal_file=/d/w/w", root.path().display());
         let script = format!("{SEAL}\n{settings}\ntables -printf \"$table\" | sort -z");
         let printed = Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
-        let told = tables(&files, &[segment("b", 20)]);
+        let segments = [segment("b", 20)];
+        let told = tables(&files, &segments, &Usable::all(&segments));
         assert_eq!(String::from_utf8(told).unwrap(), String::from_utf8(printed.stdout).unwrap());
+    }
+
+    #[test]
+    fn what_lies_in_a_segment_that_is_gone_is_to_be_in_the_clone() {
+        let files = [entry("a.ldb", 60, 0), entry("b.ldb", 90, 1)];
+        let segments = [segment("b", 100), segment("c", 100)];
+        assert_eq!(tables(&files, &segments, &Usable::all(&segments[1..])), b"7 90 0.0000000000 ./b.ldb\0");
     }
 
     #[test]
     fn what_lies_in_a_segment_of_little_use_is_to_be_in_the_clone() {
         let files = [entry("a.ldb", 60, 0), entry("b.ldb", 10, 1)];
-        let told = tables(&files, &[segment("b", 100), segment("c", 100)]);
+        let segments = [segment("b", 100), segment("c", 100)];
+        let told = tables(&files, &segments, &Usable::all(&segments));
         assert_eq!(told, b"7 60 0.0000000000 ./a.ldb\0");
     }
 }

@@ -11,12 +11,12 @@ use tokio::sync::{Mutex, Semaphore};
 use super::bring::Listed;
 use super::choose::{Chosen, Known, hardly_used, still_there, worth};
 use super::clone::choose_clone;
-use super::{clone, node, statesync};
+use super::{clone, node, secrets, statesync};
 use crate::app::execute::owner;
 use crate::engine::{Archive, Clock as _, Fault, Progress, SystemClock, Wanted};
 use crate::error::Error;
 use crate::model::backup::{Excludes, Item, Kept, Profile};
-use crate::model::snapshot::{FORMAT, Gathered, Manifest, NodeState};
+use crate::model::snapshot::{FORMAT, Gathered, Manifest, NodeState, SegmentEntry};
 use crate::ssh::rate::Rate;
 use crate::ssh::source::Source;
 use crate::ssh::transport::SshTransport;
@@ -52,9 +52,13 @@ impl Archive for Keeper {
         // Until the tables that the clone is without are in a manifest of their own.
         self.take_hold(wanted).await?;
         let Some(base) = self.parent(&batch).await.map_err(Fault::from)? else { return Ok(()) };
+        let usable = self.store.usable().await.map_err(Fault::from)?;
         let source = self.source(&batch).await?;
         let (run, db_dir) = (&wanted.fence.run, &wanted.target.db_dir);
-        source.tell_known(run, db_dir, &base.id, clone::tables(&base.files, &base.segments)).await.map_err(Fault::from)
+        source
+            .tell_known(run, db_dir, &base.id, clone::tables(&base.files, &base.segments, &usable))
+            .await
+            .map_err(Fault::from)
     }
 
     async fn keep(&self, wanted: &Wanted, tell: &(dyn Fn(Progress) + Send + Sync)) -> Result<Kept, Fault> {
@@ -122,14 +126,16 @@ impl Keeper {
             Some(base) => Some(self.store.manifest(base).await.map_err(Fault::from)?),
             None => self.parent(batch).await.map_err(Fault::from)?,
         };
+        let usable = self.store.usable().await.map_err(Fault::from)?;
         let mut gathered = Gathered::default();
         let (mut known, mut base) = (Known::default(), Known::default());
         if let Some(parent) = &parent {
-            let dropped = hardly_used(still_there(parent, &chosen), &parent.segments);
-            known.add(worth(&parent.files, &parent.segments, &dropped), &parent.segments);
-            base.add(&parent.files, &parent.segments);
+            let hardly = hardly_used(still_there(parent, &chosen), &parent.segments);
+            let good = |segment: &SegmentEntry| usable.has(segment) && !hardly.contains(segment.sha256.as_str());
+            known.add(worth(&parent.files, &parent.segments, good), &parent.segments);
+            base.add(worth(&parent.files, &parent.segments, |segment| usable.has(segment)), &parent.segments);
         }
-        let roots = roots(wanted, &chosen);
+        let roots = roots_of(wanted, &chosen);
         let mut to_bring: Listed<'_> = BTreeMap::new();
         for path in &chosen.stored {
             let gone = || Fault::answer(&format!("{path} is neither in the clone nor in the store: run it again"));
@@ -144,7 +150,7 @@ impl Keeper {
                 to_bring.entry(place).or_default().push((name.clone(), expected.clone()));
             }
         }
-        let bringing = self.bring_all(wanted, (batch, &source), (&known, to_bring), &mut gathered, tell);
+        let bringing = self.bring_all(wanted, (batch, &source), (&known, &usable, to_bring), &mut gathered, tell);
         let (came, about) = join(bringing, self.about(wanted, Some(&source), &chosen)).await;
         let came = came?;
         let source = self.alive(source, batch).await?;
@@ -173,6 +179,7 @@ impl Keeper {
         for ((root, place), list) in roots.iter().zip(lists) {
             chosen.add((*profile, &excludes), (root, place), list);
         }
+        secrets::leave_out(*profile, &roots_of(wanted, &chosen), &mut chosen, source).await?;
         if *profile == Profile::Statesync {
             statesync::keep_newest(&mut chosen, wanted, source).await?;
         }
@@ -285,7 +292,7 @@ fn batch(wanted: &Wanted) -> Batch {
 }
 
 /// Where each root is read on the host: of a sealed item in its clone, and of one file in the folder that it is in.
-fn roots(wanted: &Wanted, chosen: &Chosen) -> BTreeMap<String, String> {
+fn roots_of(wanted: &Wanted, chosen: &Chosen) -> BTreeMap<String, String> {
     let read = |(root, path): (&String, &String)| {
         let parent = chosen.parents.get(root).cloned();
         (root.clone(), parent.unwrap_or_else(|| place(wanted, path)))

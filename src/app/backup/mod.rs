@@ -9,6 +9,7 @@ mod keep;
 mod keys;
 mod node;
 mod scope;
+mod secrets;
 mod statesync;
 
 use std::path::Path;
