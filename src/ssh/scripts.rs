@@ -25,8 +25,8 @@ pub const PROBE_GENESIS: &str = script!("probe_genesis.sh");
 pub const PROBE_WAL: &str = script!("probe_wal.sh");
 /// Reads a stretch of a file.
 pub const PROBE_STRETCH: &str = script!("probe_stretch.sh");
-/// Reads how full a disk is.
-pub const PROBE_DISK: &str = script!("probe_disk.sh");
+/// Says that a clone is in use.
+pub const CLONE_USED: &str = script!("clone_used.sh");
 /// Asks RPC by the host's curl.
 pub const PROBE_HTTP: &str = script!("probe_http.sh");
 /// Carries out one step.

@@ -51,9 +51,9 @@ impl SshTransport {
         Ok(Source::new(link, self.become_of(host)))
     }
 
-    /// How full the disk is that a path of a host is on, percent, and the bytes that are free.
-    pub async fn disk(&self, host: &str, path: &str) -> Result<(u8, u64), Fault> {
-        let text = self.script(host, scripts::PROBE_DISK, &[path], PROBE).await?;
+    /// Keeps a clone from being taken for one that nobody uses. How full its disk is, percent, and the bytes that are free.
+    pub async fn use_clone(&self, host: &str, clone: &str) -> Result<(u8, u64), Fault> {
+        let text = self.script(host, scripts::CLONE_USED, &[clone], PROBE).await?;
         answer::disk(text.trim()).ok_or_else(|| Fault::answer("its disk can't be told"))
     }
 

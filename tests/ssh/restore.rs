@@ -274,20 +274,21 @@ fn a_database_that_was_made_anew_meanwhile_is_not_overwritten() {
 #[test]
 fn a_backup_leaves_what_a_restore_has_brought_and_a_held_node_alone() {
     let node = Node::new();
-    for (run, mark) in [("2", ""), ("3", ".swapped")] {
+    for (run, mark) in [("2", ""), ("3", ".swapped"), ("4", "")] {
         node.put(&format!(".fleet-{run}/x"), "");
         if !mark.is_empty() {
             node.put(&format!(".fleet-{run}/{mark}"), "");
         }
     }
     let old = Command::new("touch")
-        .args(["-d", "3 days ago"])
+        .args(["-d", "12 minutes ago"])
         .args(["1", "2", "3"].map(|run| node.data().join(format!(".fleet-{run}"))))
         .status();
     assert!(old.unwrap().success());
     succeeds(&finish(&mut node.call("drop_old_clones"), b""));
-    let left = ["1", "2", "3"].map(|run| node.data().join(format!(".fleet-{run}")).exists());
-    assert_eq!(left, [true, false, true]);
+    // The fourth is in use.
+    let left = ["1", "2", "3", "4"].map(|run| node.data().join(format!(".fleet-{run}")).exists());
+    assert_eq!(left, [true, false, true, true]);
     succeeds(&finish(&mut node.call("set_hold"), b""));
     fails(&finish(&mut node.call("step=0 epoch=1 seconds=1; seal"), b""), "its restore isn't finished");
 }

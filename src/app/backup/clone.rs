@@ -15,7 +15,7 @@ use crate::render::words::size;
 use crate::ssh::source::Source;
 use crate::store::Usable;
 
-/// How often a clone's disk is looked at.
+/// How often a clone is said to be in use, and its disk looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
 impl Keeper {
@@ -26,7 +26,8 @@ impl Keeper {
         loop {
             sleep(LOOK).await;
             // One that doesn't answer is looked at again.
-            let Ok((used, free)) = self.transport.disk(host, db_dir).await else { continue };
+            let clone = place(wanted, db_dir);
+            let Ok((used, free)) = self.transport.use_clone(host, &clone).await else { continue };
             if is_full(used, free)
                 && let Ok(source) = self.transport.source(host).await
             {

@@ -187,17 +187,21 @@ drop_half() {
     [ ! -d "$clone" ] || find "$clone" -mindepth 1 -maxdepth 1 ! -name .known -exec rm -rf {} +
 }
 
-# Clones that nobody has used for a day are of runs that are over. What a restore has brought stays until it is released.
+# Other runs' clones that nobody has used for ten minutes are of runs that are over: a fleet says all the time that it uses
+# one. What a restore has brought stays until it is released.
 drop_old_clones() {
-    find "$db_dir" -maxdepth 1 -name '.fleet-*' -type d -mmin +1440 ! -exec test -e {}/.fetched \; \
+    find "$db_dir" -maxdepth 1 -name '.fleet-*' ! -name ".fleet-$run" -type d -mmin +10 ! -exec test -e {}/.fetched \; \
         ! -exec test -e {}/.swapped \; -exec rm -rf {} + 2>/dev/null
     :
 }
 
-# Where fleet doesn't come back, systemd removes the clone: it keeps every table that the node drops.
+# Where fleet doesn't come back, systemd removes the clone: it keeps every table that the node drops. One in use stays.
 drop_later() {
     [ -z "$base" ] && command -v systemd-run >/dev/null || return 0
-    systemd-run --quiet --collect --unit="fleet-drop-$run" --on-active=1d -- rm -rf "$clone" >/dev/null 2>&1
+    # shellcheck disable=SC2016 # that shell expands them
+    systemd-run --quiet --collect --unit="fleet-drop-$run" --on-active=1d --on-unit-active=1h -- /bin/sh -c '
+        find "$1" -maxdepth 0 -mmin +1440 -exec rm -rf {} +
+        [ -e "$1" ] || systemctl stop "$2"' drop "$clone" "fleet-drop-$run.timer" >/dev/null 2>&1
     :
 }
 
