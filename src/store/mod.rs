@@ -7,6 +7,7 @@
 //! manifests/ID.json           written last of all: where it is, the snapshot is whole
 //! manifests/ID.sha256         for `sha256sum -c manifests/ID.sha256` in the store's root
 //! verified/ID.json            when the snapshot was read back
+//! damaged/SHA256.json         segments that were found damaged: no snapshot is built on them
 //! pending/ID/….json           segments of backups that aren't finished, with their files
 //! quarantine/MS/…             what a prune has set aside, by when (Unix ms)
 //! locks/….json                leases of those who work here
