@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use fleet::store::{Checked, Part};
 
-use super::world::{Tree, World, noise, sha256, small, tree};
+use super::world::{Tree, World, archive_of, expected, noise, sha256, small, tree};
 
 fn files() -> Tree {
     let mut files: Tree = (0..4).map(|n| (format!("data/{n}"), noise(n, 400))).collect();
@@ -44,6 +44,36 @@ fn all_parts_together_are_the_whole() {
     }
     assert_eq!(seen, manifest.segments.len() as u64);
     assert!(world.run(world.store.verified("01A")).unwrap().unwrap().whole_ms().is_some());
+}
+
+#[test]
+fn a_segment_that_was_found_damaged_is_not_built_on_until_it_is_whole_again() {
+    let world = World::new();
+    let manifest = world.backup(&world.store, "01A", &files(), small()).unwrap();
+    let usable = || {
+        let usable = world.run(world.store.usable()).unwrap();
+        manifest.segments.iter().filter(|segment| usable.has(segment)).count()
+    };
+    for segment in &manifest.segments {
+        let path = world.root().join(segment.place());
+        let sound = fs::read(&path).unwrap();
+        let mut bytes = sound.clone();
+        bytes[20] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(usable(), manifest.segments.len(), "its size is the same");
+        verify(&world, Part::ALL);
+        assert!(usable() < manifest.segments.len(), "{}", segment.sha256);
+        fs::write(&path, &sound[1..]).unwrap();
+        assert!(usable() < manifest.segments.len());
+        // Whole again: brought back by hand, or brought anew.
+        fs::write(&path, &sound).unwrap();
+        if segment == &manifest.segments[0] {
+            verify(&world, Part::ALL);
+        } else {
+            world.take(expected(&files()), &*archive_of(&files())).unwrap();
+        }
+        assert_eq!(usable(), manifest.segments.len());
+    }
 }
 
 #[test]
