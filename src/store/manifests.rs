@@ -18,11 +18,11 @@ impl Store {
     pub async fn commit(&self, manifest: &Manifest) -> Result<()> {
         manifest.check()?;
         self.require(&manifest.segments).await?;
-        let json = serde_json::to_vec(manifest).map_err(|error| Error::failed(error.to_string()))?;
+        let json = manifest.json()?;
         let name = layout::manifest(&manifest.id);
         let sums = checksums(manifest, &json)?;
-        if let Some(there) = self.bytes(&name).await? {
-            if there != json {
+        if let Some(same) = self.holds(&name, &json).await? {
+            if !same {
                 return Err(Error::failed(format!("{}: there is another snapshot {}", self.place(), manifest.id)));
             }
         } else {
@@ -33,6 +33,11 @@ impl Store {
             put.map_err(|error| self.failed(&name, &error))?;
         }
         self.drop_pending(manifest).await
+    }
+
+    /// Whether an object that is there has these bytes; `None` where there is none.
+    pub(super) async fn holds(&self, name: &str, bytes: &[u8]) -> Result<Option<bool>> {
+        Ok(self.bytes(name).await?.map(|there| there == bytes))
     }
 
     /// Refuses when a segment is missing or hasn't its size; one that a prune has set aside is brought back.
