@@ -8,6 +8,7 @@
 //! manifests/ID.sha256         for `sha256sum -c manifests/ID.sha256` in the store's root
 //! verified/ID.json            when the snapshot was read back
 //! pending/ID/….json           segments of backups that aren't finished, with their files
+//! pending/ID/commit.json      where the list is written and the manifest isn't yet
 //! quarantine/MS/…             what a prune has set aside, by when (Unix ms)
 //! locks/….json                leases of those who work here
 //! ```

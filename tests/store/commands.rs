@@ -207,3 +207,22 @@ fn a_copy_ends_where_the_other_store_fails() {
     let error = world.run(world.store.copy(&store, "01AB", &mut |_| ())).unwrap_err();
     assert!(error.message.contains("no space left"), "{error}");
 }
+
+#[test]
+fn a_lost_manifest_is_damage_and_stops_a_prune() {
+    let world = three();
+    std::fs::remove_file(world.root().join("manifests/01AB.json")).unwrap();
+    let before = world.files();
+    let lost = "the manifest of 01AB is lost: manifests/01AB.json is";
+    world.fleet(&["verify"]).says(1, &["manifests/01AB.json: ", lost, "needed by 01AB", "damaged: 1 object"]);
+    world.fleet(&["list"]).says(1, &["01AA  2026", "01AB  can't be read", "01BB  2026"]);
+    let next = ["next: bring it back", "remove manifests/01AB.sha256", "next: nothing was removed"];
+    world.fleet(&["prune", "--yes"]).says(1, &[&[lost], &next[..]].concat());
+    world.fleet(&["copy", world.beside("usb").to_str().unwrap()]).says(1, &[lost, "done: 2 of 3 snapshots in "]);
+    let after: std::collections::BTreeSet<String> =
+        world.files().into_iter().filter(|name| !name.starts_with("verified")).collect();
+    assert_eq!(after, before);
+    std::fs::remove_file(world.root().join("manifests/01AB.sha256")).unwrap();
+    world.fleet(&["prune", "--yes"]).says(0, &["done: 0 snapshots removed"]);
+    world.fleet(&["verify"]).says(0, &["sound: "]);
+}
