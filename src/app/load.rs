@@ -39,7 +39,8 @@ fn first_of(places: &[PathBuf]) -> Result<Inventory> {
     Err(error.hint("name one with -i FILE or FLEET_INVENTORY, or write inventory.toml here"))
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+/// The text of an inventory.
+pub fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LARGEST {

@@ -81,7 +81,11 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Inventory { command } => {
             let fleet = load::inventory(global.inventory.as_deref())?;
             match command {
-                InventoryCommand::Check => inventory::check(&fleet, global.output, &mut out)?,
+                InventoryCommand::Check => {
+                    // Where it can't be read twice, what is wrong is told without its line.
+                    schedule::check(&fleet, &load::read(&fleet.source).unwrap_or_default())?;
+                    inventory::check(&fleet, global.output, &mut out)?;
+                }
                 InventoryCommand::Show { selector } => {
                     let selector = selector.or(global.limit);
                     inventory::show(&fleet, selector.as_deref(), global.output, &mut out)?;

@@ -212,6 +212,11 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The bytes that are stored.
+    pub fn json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|error| Error::failed(error.to_string()))
+    }
+
     /// Bytes of all files.
     pub fn file_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()

@@ -100,6 +100,7 @@ mod tests {
             store: "s".into(),
             metrics: None,
             ping: None,
+            place: 0..0,
         };
         let (hourly, weekly) = (schedule("config", Rule::Every(Duration::from_secs(3600))), schedule("data", on));
         let row = |schedule, record, next_ms, runs| Row {

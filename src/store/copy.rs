@@ -1,12 +1,13 @@
 //! Copies snapshots to another store.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write};
 
 use serde::Serialize;
 
 use super::objects::Put;
 use super::segment::Hashed;
-use super::{Store, layout};
+use super::verify::{WRONG_NAME, why};
+use super::{Flaw, Store, layout};
 use crate::error::{Error, Result};
 use crate::model::snapshot::SegmentEntry;
 
@@ -31,40 +32,78 @@ impl std::ops::AddAssign for Copied {
 
 impl Store {
     /// Copies the snapshot `id` to another store; every segment is checked on its way. `told` hears the bytes of each.
-    pub async fn copy(&self, to: &Self, id: &str, told: &mut dyn FnMut(u64)) -> Result<Copied> {
-        let manifest = self.manifest(id).await?;
+    ///
+    /// What keeps it from being copied whole is no error but a flaw: others may still be copied. An error is one of the
+    /// other store.
+    pub async fn copy(
+        &self,
+        to: &Self,
+        id: &str,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<std::result::Result<Copied, Flaw>> {
+        let flaw = |object: String, what: String| Flaw { what, object, files: Vec::new(), snapshots: vec![id.into()] };
+        let name = layout::manifest(id);
+        let manifest = match self.manifest(id).await {
+            Ok(manifest) => manifest,
+            Err(error) => return Ok(Err(flaw(name, error.message))),
+        };
+        if to.holds(&name, &manifest.json()?).await? == Some(false) {
+            return Ok(Err(flaw(name, format!("{} has another snapshot of this id", to.place()))));
+        }
         let sizes = to.segment_sizes().await?;
         let mut copied = Copied::default();
         for segment in &manifest.segments {
             if sizes.get(&segment.sha256) == Some(&segment.bytes) {
                 copied.there += 1;
+            } else if let Some(what) = self.copy_segment(to, segment).await? {
+                return Ok(Err(flaw(layout::segment(segment), what)));
             } else {
-                self.copy_segment(to, segment).await?;
                 copied.segments += 1;
                 copied.bytes += segment.bytes;
             }
             told(segment.bytes);
         }
         to.commit(&manifest).await?;
-        Ok(copied)
+        Ok(Ok(copied))
     }
 
-    async fn copy_segment(&self, to: &Self, segment: &SegmentEntry) -> Result<()> {
+    /// What is wrong with the segment here, if anything.
+    async fn copy_segment(&self, to: &Self, segment: &SegmentEntry) -> Result<Option<String>> {
         let name = layout::segment(segment);
-        let mut file = self.objects.open(&name).await.map_err(|error| self.failed(&name, &error))?;
+        let file = match self.objects.open(&name).await {
+            Ok(file) => file,
+            Err(error) => return Ok(Some(why(&error))),
+        };
         let failed = |error: &io::Error| to.failed(&name, error);
         let staged = to.objects.stage().map_err(|error| failed(&error))?;
         let copying = tokio::task::spawn_blocking(move || {
             let mut hashed = Hashed::new(staged);
-            io::copy(&mut file, &mut hashed)?;
+            let read = pour(file, &mut hashed)?;
             hashed.flush()?;
-            Ok::<_, io::Error>(hashed.finish())
+            Ok::<_, io::Error>((read, hashed.finish()))
         });
         let copied = copying.await.map_err(|error| Error::failed(error.to_string()))?;
-        let (staged, sha256, bytes) = copied.map_err(|error| failed(&error))?;
-        if (sha256.as_str(), bytes) != (segment.sha256.as_str(), segment.bytes) {
-            return Err(self.inside(&name, Error::failed("its bytes aren't those it is named by")));
+        let (read, (staged, sha256, bytes)) = copied.map_err(|error| failed(&error))?;
+        if let Err(error) = read {
+            return Ok(Some(why(&error)));
         }
-        to.objects.put(&name, staged, Put::Replace).await.map_err(|error| failed(&error))
+        if (sha256.as_str(), bytes) != (segment.sha256.as_str(), segment.bytes) {
+            return Ok(Some(WRONG_NAME.to_owned()));
+        }
+        to.objects.put(&name, staged, Put::Replace).await.map_err(|error| failed(&error))?;
+        Ok(None)
+    }
+}
+
+/// Copies all bytes. What can't be written is the outer error, what can't be read the inner one.
+fn pour(mut from: impl Read, to: &mut impl Write) -> io::Result<io::Result<()>> {
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(Ok(())),
+            Ok(count) => to.write_all(&buffer[..count])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Ok(Err(error)),
+        }
     }
 }

@@ -44,6 +44,16 @@ pub(super) fn id_of<'a>(name: &'a str, folder: &str) -> Option<&'a str> {
     name.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(".json").filter(|id| !id.contains('/'))
 }
 
+/// The snapshot whose list of checksums this is.
+pub(super) fn list_of(name: &str) -> Option<&str> {
+    name.strip_prefix(MANIFESTS)?.strip_prefix('/')?.strip_suffix(".sha256").filter(|id| !id.contains('/'))
+}
+
+/// The snapshot whose pending record this is.
+pub(super) fn pending_of(name: &str) -> Option<&str> {
+    name.strip_prefix(PENDING)?.strip_prefix('/')?.split_once('/').map(|(id, _)| id)
+}
+
 pub(super) fn pending(id: &str, segment: &str) -> String {
     format!("{PENDING}/{id}/{segment}.json")
 }

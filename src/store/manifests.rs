@@ -18,14 +18,15 @@ impl Store {
     pub async fn commit(&self, manifest: &Manifest) -> Result<()> {
         manifest.check()?;
         self.require(&manifest.segments).await?;
-        let json = serde_json::to_vec(manifest).map_err(|error| Error::failed(error.to_string()))?;
+        let json = manifest.json()?;
         let name = layout::manifest(&manifest.id);
         let sums = checksums(manifest, &json)?;
-        if let Some(there) = self.bytes(&name).await? {
-            if there != json {
+        if let Some(same) = self.holds(&name, &json).await? {
+            if !same {
                 return Err(Error::failed(format!("{}: there is another snapshot {}", self.place(), manifest.id)));
             }
         } else {
+            self.begin_commit(manifest).await?;
             let beside = layout::checksums(&manifest.id);
             let put = self.put_bytes(&beside, sums.as_bytes(), Put::Replace).await;
             put.map_err(|error| self.failed(&beside, &error))?;
@@ -33,6 +34,11 @@ impl Store {
             put.map_err(|error| self.failed(&name, &error))?;
         }
         self.drop_pending(manifest).await
+    }
+
+    /// Whether an object that is there has these bytes; `None` where there is none.
+    pub(super) async fn holds(&self, name: &str, bytes: &[u8]) -> Result<Option<bool>> {
+        Ok(self.bytes(name).await?.map(|there| there == bytes))
     }
 
     /// Refuses when a segment is missing or hasn't its size; one that a prune has set aside is brought back.
@@ -105,10 +111,38 @@ impl Store {
         self.of_its_name(id, &summary.id).map(|()| summary)
     }
 
+    /// The ids of snapshots whose manifest is gone while its list of checksums is still there.
+    ///
+    /// Not so those whose commit is under way or was cut off, as their pending records say, and those whose manifest a
+    /// prune has set aside.
+    pub async fn lost(&self) -> Result<BTreeSet<String>> {
+        let objects = self.names(layout::MANIFESTS).await?;
+        let listed = objects.iter().filter_map(|object| layout::list_of(&object.name));
+        let ids = objects.iter().filter_map(|object| layout::id_of(&object.name, layout::MANIFESTS)).collect();
+        let mut lost: BTreeSet<String> =
+            listed.collect::<BTreeSet<&str>>().difference(&ids).map(|id| (*id).to_owned()).collect();
+        if lost.is_empty() {
+            return Ok(lost);
+        }
+        for object in self.names(layout::PENDING).await? {
+            lost.retain(|id| layout::pending_of(&object.name) != Some(id));
+        }
+        for object in self.names(layout::QUARANTINE).await? {
+            let name = layout::set_aside_since(&object.name).map_or("", |(_, name)| name);
+            lost.retain(|id| layout::manifest(id) != name);
+        }
+        // Whose records went in between is committed by now.
+        let now = self.ids().await?;
+        lost.retain(|id| !now.contains(id));
+        Ok(lost)
+    }
+
     /// All snapshots, oldest first, each with what keeps it from being read.
     pub async fn summaries(&self) -> Result<Vec<(String, Result<Summary>)>> {
         let mut all = Vec::new();
-        for id in self.ids().await? {
+        let mut ids = self.ids().await?;
+        ids.extend(self.lost().await?);
+        for id in ids {
             let summary = self.summary(&id).await;
             all.push((id, summary));
         }
@@ -120,9 +154,15 @@ impl Store {
             return Err(Error::usage(format!("\"{}\" is no id of a snapshot: {flaw}", id.escape_debug())));
         }
         let name = layout::manifest(id);
-        let missing = || Error::usage(format!("there is no snapshot {id} in {}", self.place()));
-        let json = self.bytes(&name).await?.ok_or_else(missing)?;
-        let sums = self.bytes(&layout::checksums(id)).await?.unwrap_or_default();
+        let json = self.bytes(&name).await?;
+        let sums = self.bytes(&layout::checksums(id)).await?;
+        let Some(json) = json else {
+            return Err(match sums {
+                Some(_) => self.missing(id),
+                None => Error::usage(format!("there is no snapshot {id} in {}", self.place())),
+            });
+        };
+        let sums = sums.unwrap_or_default();
         let sums = String::from_utf8_lossy(&sums);
         let listed = sums.lines().find_map(|line| line.strip_suffix(&name)?.strip_suffix("  "));
         let spoilt = |what: &str| Err(self.spoilt(id, Error::failed(what)));
@@ -138,6 +178,13 @@ impl Store {
             return Ok(());
         }
         Err(self.spoilt(id, Error::failed(format!("it is that of {}", inside.escape_debug()))))
+    }
+
+    fn missing(&self, id: &str) -> Error {
+        let (name, list) = (layout::manifest(id), layout::checksums(id));
+        Error::failed(format!("{}: the manifest of {id} is lost: {name} is missing", self.place())).hint(format!(
+            "bring it back from a copy of the store, or give the snapshot up and remove {list}; nothing is pruned before"
+        ))
     }
 
     pub(super) fn spoilt(&self, id: &str, mut error: Error) -> Error {

@@ -9,6 +9,7 @@
 //! verified/ID.json            when the snapshot was read back
 //! damaged/SHA256.json         segments that were found damaged: no snapshot is built on them
 //! pending/ID/….json           segments of backups that aren't finished, with their files
+//! pending/ID/commit.json      where the list is written and the manifest isn't yet
 //! quarantine/MS/…             what a prune has set aside, by when (Unix ms)
 //! locks/….json                leases of those who work here
 //! ```

@@ -26,6 +26,9 @@ pub struct Pending {
     pub files: Vec<FileEntry>,
 }
 
+/// What the record of a commit is called.
+const COMMIT: &str = "commit";
+
 impl Store {
     pub(super) async fn put_pending(
         &self,
@@ -45,10 +48,23 @@ impl Store {
         self.put_json(&name, &record, Put::Replace).await.map_err(|error| self.failed(&name, &error))
     }
 
+    /// Notes that the snapshot's list of checksums comes before its manifest: without such a record a list alone is that
+    /// of a manifest that was lost. A backup that brought nothing new, and a copy, have no other record.
+    pub(super) async fn begin_commit(&self, manifest: &Manifest) -> Result<()> {
+        let (id, host) = (manifest.id.clone(), manifest.host.clone());
+        let (service, profile) = (manifest.service.clone(), manifest.profile.clone());
+        let batch = Batch { id, host, service, profile };
+        let (made_ms, segments, files) = (self.clock.unix_ms(), Vec::new(), Vec::new());
+        let record = Pending { format: FORMAT, batch, made_ms, segments, files };
+        let name = layout::pending(&manifest.id, COMMIT);
+        self.put_json(&name, &record, Put::Replace).await.map_err(|error| self.failed(&name, &error))
+    }
+
     /// The records of unfinished backups whose segments are there.
     pub async fn pending(&self) -> Result<Vec<Pending>> {
         let sizes = self.segment_sizes().await?;
         let mut all: Vec<Pending> = self.pending_records().await?.into_values().collect();
+        all.retain(|record| !record.segments.is_empty());
         all.retain(|record| record.segments.iter().all(|one| sizes.get(&one.sha256) == Some(&one.bytes)));
         Ok(all)
     }
@@ -72,7 +88,9 @@ impl Store {
             let batch = &record.batch;
             let same =
                 (&batch.host, &batch.service, &batch.profile) == (&manifest.host, &manifest.service, &manifest.profile);
-            if batch.id == manifest.id || same && batch.id < manifest.id {
+            // The list of one that was cut off at its commit is there until a prune sets it aside.
+            let commits = record.segments.is_empty();
+            if batch.id == manifest.id || same && !commits && batch.id < manifest.id {
                 self.remove(&name).await?;
             }
         }

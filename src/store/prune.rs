@@ -93,8 +93,7 @@ impl Store {
     async fn set_lists_aside(&self, hold: &Hold, now: i64) -> Result<()> {
         let ids = self.ids().await?;
         for object in self.names(layout::MANIFESTS).await? {
-            let id = object.name.strip_prefix(layout::MANIFESTS).and_then(|name| name.strip_suffix(".sha256"));
-            if id.is_some_and(|id| !ids.contains(id.trim_start_matches('/'))) {
+            if layout::list_of(&object.name).is_some_and(|id| !ids.contains(id)) {
                 hold.check()?;
                 self.move_to(&object.name, &layout::set_aside(&object.name, now)).await?;
             }

@@ -177,7 +177,7 @@ impl Store {
     }
 }
 
-const WRONG_NAME: &str = "its bytes aren't those it is named by";
+pub(super) const WRONG_NAME: &str = "its bytes aren't those it is named by";
 const WRONG_FILE: &str = "a file in it has other bytes than it had";
 const TOO_MUCH: &str = "it holds more than it should";
 
@@ -197,11 +197,14 @@ struct Outcome {
     proven: u64,
 }
 
+/// Why an object can't be read.
+pub(super) fn why(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound { "it is missing".to_owned() } else { error.to_string() }
+}
+
 fn unreadable(holding: Holding, error: &io::Error) -> Outcome {
-    let missing = error.kind() == io::ErrorKind::NotFound;
-    let what = if missing { "it is missing".to_owned() } else { error.to_string() };
     let damaged = holding.files.keys().cloned().collect();
-    Outcome { holding, what: Some(what), whole: true, damaged, proven: 0 }
+    Outcome { holding, what: Some(why(error)), whole: true, damaged, proven: 0 }
 }
 
 /// What is encrypted can't be looked at: its files are as good as its name is.

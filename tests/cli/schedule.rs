@@ -352,11 +352,8 @@ fn a_crontab_that_cannot_be_read_is_not_overwritten() {
 
 #[test]
 fn what_is_wrong_is_said_before_anything_is_written() {
-    let (_, schedule) = CONFIG.split_once("\n\n").unwrap();
-    let company = format!("{COMPANY}\n{}", schedule.replace("\"config\"\n", "\"another\"\n"));
     for (inventory, args, words) in [
         (SMALL, &["list"][..], &["has no schedule", "next: ", "[[schedule]] name = "][..]),
-        (&company, &["install"], &["schedule another: which chain is meant?", "next: ", "hosts = \"chain:NAME\""]),
         (&small(), &["run-due", "--now", "confg"], &["there is no schedule \"confg\"", "did you mean \"config\"?"]),
         (&small(), &["list", "-l", "val-1"], &["--limit isn't for schedules", "hosts = "]),
         (&small().replace("every", "evry"), &["list"], &["unknown key \"evry\"", "fleet.toml:39:1", "\"every\"?"]),
@@ -367,6 +364,24 @@ fn what_is_wrong_is_said_before_anything_is_written() {
         assert_eq!(ran.out, "");
         assert_eq!(files(fleet.home()), ["fleet.toml", "stubs", "tmp"], "nothing was written");
     }
+}
+
+#[test]
+fn one_that_is_not_clear_keeps_the_others_from_nothing() {
+    let (_, schedule) = CONFIG.split_once("\n\n").unwrap();
+    let fleet = alone(&format!("{COMPANY}\n{}", schedule.replace("\"config\"\n", "\"another\"\n")), &[]);
+    let line = fs::read_to_string(fleet.home().join("fleet.toml")).unwrap();
+    let line = line.lines().collect::<Vec<_>>().iter().rposition(|line| *line == "[[schedule]]").unwrap() + 1;
+    let place = format!("fleet.toml:{line}:1");
+    fleet.run(&["inventory", "check"]).says(2, &["schedule another: which chain is meant?", &place, "hosts = "]);
+    append(&fleet, "[[schedule]]\nname = \"good\"\nevery = \"1h\"\nprofiles = [\"config\"]\nhosts = \"sentry-1\"\n");
+    let bad = "schedule another: which chain is meant?";
+    fleet.run(&["schedule", "list"]).says(2, &["good", bad, "next: "]);
+    fleet.run(&["schedule", "install", "--dry-run"]).says(2, &["OnCalendar=", bad]);
+    fleet.run(&["schedule", "run-due"]).says(2, &["another: exit 2: schedule another: which chain is meant?"]);
+    assert!(record(&fleet, "good").is_file(), "it is remembered from now on");
+    let asked = fleet.run(&["schedule", "run-due", "--now", "another"]);
+    asked.says(2, &["another: exit 2: "]);
 }
 
 #[test]

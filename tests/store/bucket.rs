@@ -162,7 +162,7 @@ fn what_is_kept_in_a_bucket_is_proven_found_damaged_pruned_and_brought_back() {
 
     let folder = world.beside("folder");
     let copy = world.run(Store::at_or_new(&folder)).unwrap();
-    world.run(world.store.copy(&copy, "01B", &mut |_| ())).unwrap();
+    world.run(world.store.copy(&copy, "01B", &mut |_| ())).unwrap().unwrap();
     let ids = BTreeSet::from(["01B".to_owned()]);
     assert_eq!(world.run(copy.verify(&ids, Part::ALL, &mut |_| ())).unwrap().flaws, []);
 }

@@ -169,3 +169,60 @@ fn they_are_copied() {
     world.fleet(&["copy", to]).says(0, &["3 segments (", "9 segments there already"]);
     world.fleet(&["verify", "--store", to]).says(0, &["sound: "]);
 }
+
+#[test]
+fn what_is_sound_is_copied_though_other_snapshots_are_damaged() {
+    let world = World::new();
+    let only_of = |id: &str, first| world.backup(&world.store, id, &files(first), small()).unwrap().segments[0].place();
+    let (missing, spoilt) = (only_of("01AA", 0), only_of("01AB", 10));
+    only_of("01AC", 20);
+    only_of("01BB", 30);
+    std::fs::remove_file(world.root().join(&missing)).unwrap();
+    let path = world.root().join(&spoilt);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    std::fs::write(world.root().join("manifests/01AC.json"), "{}").unwrap();
+    let to = world.beside("usb");
+    let to = to.to_str().unwrap();
+    let (missing, spoilt) = (format!("{missing}: it is missing"), format!("{spoilt}: its bytes"));
+    let parts =
+        [&*missing, &*spoilt, "manifests/01AC.json: ", "needed by 01AB", "done: 1 of 4 snapshots in ", "next: "];
+    world.fleet(&["copy", to]).says(1, &parts);
+    world.fleet(&["list", "--store", to]).says(0, &["01BB"]);
+    world.fleet(&["verify", "--store", to]).says(0, &["sound: ", "1 snapshot"]);
+    let again: Value = serde_json::from_str(&world.fleet(&["copy", to, "-o", "json"]).out).unwrap();
+    assert_eq!((&again["snapshots"], again["flaws"].as_array().map(Vec::len)), (&serde_json::json!(["01BB"]), Some(3)));
+}
+
+#[test]
+fn a_copy_ends_where_the_other_store_fails() {
+    let world = three();
+    let to = world.beside("usb");
+    world.fleet(&["copy", to.to_str().unwrap(), "01AA"]).says(0, &[]);
+    std::fs::write(to.join("manifests/01AA.json"), "{}").unwrap();
+    let other = ["manifests/01AA.json: ", "has another snapshot of this id", "done: 2 of 3 snapshots in "];
+    world.fleet(&["copy", to.to_str().unwrap()]).says(1, &other);
+    let store = world.failing(0, std::io::ErrorKind::StorageFull);
+    let error = world.run(world.store.copy(&store, "01AB", &mut |_| ())).unwrap_err();
+    assert!(error.message.contains("no space left"), "{error}");
+}
+
+#[test]
+fn a_lost_manifest_is_damage_and_stops_a_prune() {
+    let world = three();
+    std::fs::remove_file(world.root().join("manifests/01AB.json")).unwrap();
+    let before = world.files();
+    let lost = "the manifest of 01AB is lost: manifests/01AB.json is";
+    world.fleet(&["verify"]).says(1, &["manifests/01AB.json: ", lost, "needed by 01AB", "damaged: 1 object"]);
+    world.fleet(&["list"]).says(1, &["01AA  2026", "01AB  can't be read", "01BB  2026"]);
+    let next = ["next: bring it back", "remove manifests/01AB.sha256", "next: nothing was removed"];
+    world.fleet(&["prune", "--yes"]).says(1, &[&[lost], &next[..]].concat());
+    world.fleet(&["copy", world.beside("usb").to_str().unwrap()]).says(1, &[lost, "done: 2 of 3 snapshots in "]);
+    let after: std::collections::BTreeSet<String> =
+        world.files().into_iter().filter(|name| !name.starts_with("verified")).collect();
+    assert_eq!(after, before);
+    std::fs::remove_file(world.root().join("manifests/01AB.sha256")).unwrap();
+    world.fleet(&["prune", "--yes"]).says(0, &["done: 0 snapshots removed"]);
+    world.fleet(&["verify"]).says(0, &["sound: "]);
+}

@@ -172,3 +172,30 @@ fn a_snapshot_is_committed_only_with_all_it_needs_and_only_once() {
     assert!(world.run(world.store.commit(&other)).unwrap_err().message.contains("is missing"));
     assert_eq!(world.run(world.store.ids()).unwrap().len(), 1);
 }
+
+#[test]
+fn a_manifest_that_is_lost_is_told_from_one_that_was_never_written() {
+    let mut cut_off = 0;
+    for after in 0..40 {
+        let world = World::new();
+        let mut manifest = world.backup(&world.store, "01A", &tree([("data/a", b"alpha")]), small()).unwrap();
+        let lost = |world: &World| world.run(world.store.lost()).unwrap().into_iter().collect::<Vec<_>>();
+        // Nothing in it is new, so that it has no record but that of its commit.
+        manifest.id = "01B".into();
+        let committed = world.run(world.failing(after, std::io::ErrorKind::Other).commit(&manifest)).is_ok();
+        let there = |end: &str| world.root().join(format!("manifests/01B.{end}")).exists();
+        cut_off += usize::from(there("sha256") && !there("json"));
+        assert_eq!(lost(&world), [""; 0], "{after}");
+        manifest.id = "01C".into();
+        world.run(world.store.commit(&manifest)).unwrap();
+        assert_eq!(lost(&world), [""; 0], "{after}: a later one of the same");
+        assert_eq!(world.run(world.store.pending()).unwrap(), []);
+        fs::remove_file(world.root().join("manifests/01A.json")).unwrap();
+        assert_eq!(lost(&world), ["01A"], "{after}");
+        if committed {
+            assert!(cut_off > 0);
+            return;
+        }
+    }
+    panic!("a commit needs more operations than that");
+}

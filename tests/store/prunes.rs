@@ -128,8 +128,8 @@ fn a_copy_is_the_same_snapshot_and_brings_only_what_is_missing() {
     world.backup(&world.store, "01A", &files(0), small()).unwrap();
     world.backup(&world.store, "01B", &files(2), small()).unwrap();
     let other = world.run(fleet::store::Store::at_or_new(&world.beside("copy"))).unwrap();
-    let first = world.run(world.store.copy(&other, "01A", &mut |_| ())).unwrap();
-    let second = world.run(world.store.copy(&other, "01B", &mut |_| ())).unwrap();
+    let first = world.run(world.store.copy(&other, "01A", &mut |_| ())).unwrap().unwrap();
+    let second = world.run(world.store.copy(&other, "01B", &mut |_| ())).unwrap().unwrap();
     assert_eq!((first.segments, first.there, second.segments, second.there), (4, 0, 2, 2));
     assert_eq!(world.run(other.manifest("01B")).unwrap(), world.run(world.store.manifest("01B")).unwrap());
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::clock::{MARK, Units, crontab, is_ours, name, set_crontab, without_line};
-use super::scoped;
+use super::{Scoped, scoped, told};
 use crate::app::context::Context;
 use crate::cli::ScheduleInstallArgs;
 use crate::error::{Error, Result};
@@ -80,10 +80,12 @@ fn quoted(word: &str) -> String {
 
 /// `fleet schedule install`
 pub async fn install(context: &Context, args: &ScheduleInstallArgs) -> Result<u8> {
-    let schedules = counted(scoped(context)?.len(), "schedule");
+    let Scoped { good, bad } = scoped(context)?;
+    let exit = told(context, &bad);
+    let schedules = counted(good.len(), "schedule");
     let job = Job::new(context)?;
     if args.cron {
-        return install_line(context, &job, args.dry_run, &schedules).await;
+        return install_line(context, &job, args.dry_run, &schedules).await.map(|()| exit);
     }
     let units = match args.system {
         Some(_) => Units::of_system(),
@@ -95,7 +97,7 @@ pub async fn install(context: &Context, args: &ScheduleInstallArgs) -> Result<u8
         for (path, text) in &files {
             context.print(&format!("{}:\n{text}", path.display()));
         }
-        return Ok(0);
+        return Ok(exit);
     }
     if let Some((path, _)) = files.iter().find(|(path, _)| path.exists() && !is_ours(path)) {
         return Err(Error::usage(format!("{} is there, and fleet hasn't written it", path.display()))
@@ -111,7 +113,7 @@ pub async fn install(context: &Context, args: &ScheduleInstallArgs) -> Result<u8
     if !units.system && !lingers() {
         context.print("next: loginctl enable-linger   else it stands still while you are not logged in");
     }
-    Ok(0)
+    Ok(exit)
 }
 
 async fn put_all(units: &Units, files: &[(PathBuf, String)], name: &str) -> Result<()> {
@@ -133,11 +135,11 @@ fn lingers() -> bool {
     Path::new("/var/lib/systemd/linger").join(user).is_file()
 }
 
-async fn install_line(context: &Context, job: &Job, dry_run: bool, schedules: &str) -> Result<u8> {
+async fn install_line(context: &Context, job: &Job, dry_run: bool, schedules: &str) -> Result<()> {
     let line = job.cron_line()?;
     if dry_run {
         context.print(&line);
-        return Ok(0);
+        return Ok(());
     }
     let Some(crontab) = crontab().await? else {
         return Err(Error::failed("there is no crontab program here")
@@ -149,7 +151,7 @@ async fn install_line(context: &Context, job: &Job, dry_run: bool, schedules: &s
     }
     set_crontab(&format!("{lines}{line}\n")).await?;
     context.print(&format!("installed: {schedules}, by a line of your crontab each five minutes"));
-    Ok(0)
+    Ok(())
 }
 
 /// `fleet schedule remove`

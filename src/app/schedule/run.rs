@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::{after, chain_id, scoped};
+use super::{Scoped, after, chain_id, scoped};
 use crate::app::backup::back_up;
 use crate::app::context::Context;
 use crate::app::scope::Scope;
@@ -51,8 +51,8 @@ struct Runner<'a> {
 
 /// `fleet schedule run-due`
 pub async fn run_due(context: &Context, now: &[String]) -> Result<u8> {
-    let all = scoped(context)?;
-    let names: Vec<&str> = all.iter().map(|(schedule, _)| schedule.name.as_str()).collect();
+    let Scoped { good: all, bad } = scoped(context)?;
+    let names: Vec<&str> = context.inventory.schedules.iter().map(|schedule| schedule.name.as_str()).collect();
     if let Some(unknown) = now.iter().find(|name| !names.contains(&name.as_str())) {
         let error = Error::usage(format!("there is no schedule \"{}\"", unknown.escape_debug()));
         let near = did_you_mean(unknown, names.iter().copied());
@@ -66,8 +66,11 @@ pub async fn run_due(context: &Context, now: &[String]) -> Result<u8> {
     let talks = text && (context.global.verbose || std::io::stdout().is_terminal());
     let records = Schedules::of(&context.places, &context.inventory.name);
     let runner = Runner { context, records, now, talks };
+    let meant = |schedule: &Schedule| now.is_empty() || now.contains(&schedule.name);
+    let bad = bad.into_iter().filter(|(schedule, _)| meant(schedule));
+    let bad: Vec<Ran> = bad.map(|(schedule, error)| runner.told(Ran::failed(&schedule.name, error))).collect();
     let ran = join_all(chains.into_iter().map(|(chain, schedules)| runner.chain(chain, schedules))).await;
-    let ran: Vec<Ran> = ran.into_iter().flatten().collect();
+    let ran: Vec<Ran> = bad.into_iter().chain(ran.into_iter().flatten()).collect();
     if !text {
         let row =
             |one: &Ran| json!({ "schedule": one.what, "exit": one.exit, "summary": one.summary, "next": one.hints });

@@ -15,7 +15,7 @@ use crate::model::snapshot::Summary;
 use crate::ops::retention::{Candidate, Verdict, decide, freed};
 use crate::render::snapshot as screen;
 use crate::render::words::{counted, size};
-use crate::store::{Checked, Copied, Part, Pruned, Purpose, Store, Times};
+use crate::store::{Checked, Copied, Flaw, Part, Pruned, Purpose, Store, Times};
 
 /// `fleet snapshot verify`; 1 if anything is damaged.
 pub(super) async fn verify(global: &Global, store: &Store, args: &SnapshotVerifyArgs) -> Result<u8> {
@@ -38,9 +38,7 @@ pub async fn prove(store: &Store, ids: &BTreeSet<String>, part: Part) -> Result<
 }
 
 fn told(checked: &Checked, snapshots: usize) {
-    for flaw in &checked.flaws {
-        say(&screen::flaw(&flaw.object, &flaw.what, &flaw.files, &flaw.snapshots, width()).join("\n"));
-    }
+    show_flaws(&checked.flaws);
     let read = format!(
         "{} of {} proven, {} in {} read",
         counted(usize::try_from(checked.files).unwrap_or(usize::MAX), "file"),
@@ -53,6 +51,12 @@ fn told(checked: &Checked, snapshots: usize) {
     } else {
         say(&format!("damaged: {}; {read}", counted(checked.flaws.len(), "object")));
         say("next: bring the damaged objects back from a copy of the store, or take new snapshots");
+    }
+}
+
+fn show_flaws(flaws: &[Flaw]) {
+    for flaw in flaws {
+        say(&screen::flaw(&flaw.object, &flaw.what, &flaw.files, &flaw.snapshots, width()).join("\n"));
     }
 }
 
@@ -174,35 +178,72 @@ fn done(global: &Global, snapshots: usize, pruned: &Pruned) {
     }
 }
 
-/// `fleet snapshot copy`
+/// What came of a copy.
+#[derive(Default)]
+struct Copying {
+    place: String,
+    done: Vec<String>,
+    copied: Copied,
+    flaws: Vec<Flaw>,
+}
+
+impl Copying {
+    /// Several snapshots may need what is damaged.
+    fn add(&mut self, flaw: Flaw) {
+        match self.flaws.iter_mut().find(|known| (&known.object, &known.what) == (&flaw.object, &flaw.what)) {
+            Some(known) => known.snapshots.extend(flaw.snapshots),
+            None => self.flaws.push(flaw),
+        }
+    }
+}
+
+/// `fleet snapshot copy`; 1 if any can't be copied whole.
 pub(super) async fn copy(global: &Global, store: &Store, to: &Path, texts: &[String]) -> Result<u8> {
     let ids = pick::several(store, texts).await?;
     let hold = hold(store, Purpose::Copy).await?;
-    let copied = copy_all(store, to, &ids).await;
+    let mut all = Copying::default();
+    let result = copy_all(store, to, &ids, &mut all).await;
     hold.release().await;
-    let (place, all) = copied?;
+    if global.output == Output::Text {
+        show_flaws(&all.flaws);
+    }
+    result?;
     if global.output == Output::Text {
         let segments = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "segment");
-        let (copied, known) = (segments(all.segments), segments(all.there));
-        let of = counted(ids.len(), "snapshot");
-        say(&format!("done: {of} in {}; {copied} ({}) copied, {known} there already", place, size(all.bytes)));
+        let (copied, known, bytes) =
+            (segments(all.copied.segments), segments(all.copied.there), size(all.copied.bytes));
+        let of = match all.flaws.is_empty() {
+            true => counted(ids.len(), "snapshot"),
+            false => format!("{} of {}", all.done.len(), counted(ids.len(), "snapshot")),
+        };
+        say(&format!("done: {of} in {}; {copied} ({bytes}) copied, {known} there already", all.place));
+        if !all.flaws.is_empty() {
+            say("next: bring the damaged objects back from a copy of the store, or do without these snapshots");
+        }
     } else {
-        say(&json!({ "snapshots": ids, "copied": all }).to_string());
+        say(&json!({ "snapshots": all.done, "copied": all.copied, "flaws": all.flaws }).to_string());
     }
-    Ok(0)
+    Ok(u8::from(!all.flaws.is_empty()))
 }
 
-async fn copy_all(store: &Store, to: &Path, ids: &BTreeSet<String>) -> Result<(String, Copied)> {
+async fn copy_all(store: &Store, to: &Path, ids: &BTreeSet<String>, all: &mut Copying) -> Result<()> {
     let other = Store::at_or_new(to).await?;
+    all.place = other.place();
     let hold = hold(&other, Purpose::Copy).await?;
-    let mut all = Copied::default();
     let mut result = Ok(());
     for id in ids {
-        result = store.copy(&other, id, &mut |_| ()).await.map(|copied| all += copied);
-        if result.is_err() {
-            break;
+        match store.copy(&other, id, &mut |_| ()).await {
+            Ok(Ok(copied)) => {
+                all.copied += copied;
+                all.done.push(id.clone());
+            }
+            Ok(Err(flaw)) => all.add(flaw),
+            Err(error) => {
+                result = Err(error);
+                break;
+            }
         }
     }
     hold.release().await;
-    result.map(|()| (other.place(), all))
+    result
 }

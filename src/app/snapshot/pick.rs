@@ -20,10 +20,12 @@ pub async fn one(store: &Store, text: &str) -> Result<String> {
     }
 }
 
-/// All that are meant; all there are where none is named.
+/// All that are meant; all there are where none is named, with those whose manifest is lost.
 pub(super) async fn several(store: &Store, texts: &[String]) -> Result<BTreeSet<String>> {
     if texts.is_empty() {
-        return store.ids().await;
+        let mut ids = store.ids().await?;
+        ids.extend(store.lost().await?);
+        return Ok(ids);
     }
     let mut ids = BTreeSet::new();
     for text in texts {

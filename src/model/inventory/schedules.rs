@@ -1,6 +1,7 @@
 //! `[[schedule]]`: backups that come again.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Schedule {
     pub metrics: Option<PathBuf>,
     /// The URL that is fetched after a run that went well.
     pub ping: Option<String>,
+    /// Where the inventory's text says which hosts, else where it begins there.
+    pub place: Range<usize>,
 }
 
 /// When a schedule comes.
@@ -89,7 +92,7 @@ fn schedule(raw: &Spanned<RawSchedule>, around: (&Path, &Backup), problems: &mut
     let store = store.or_else(|| backup.store.clone());
     if store.is_none() && raw.store.is_none() {
         let note = "store = \"/srv/snapshots\" here, or below [backup] for all";
-        problems.add(owner, format!("schedule {named} has no store"), note);
+        problems.add(owner.clone(), format!("schedule {named} has no store"), note);
     }
     let keys = raw.profiles.iter().find(|text| text.get_ref() == Profile::Keys.name());
     if let (Some(text), true) = (keys, backup.recipients.is_empty()) {
@@ -103,13 +106,14 @@ fn schedule(raw: &Spanned<RawSchedule>, around: (&Path, &Backup), problems: &mut
         profiles: problems.each(&raw.profiles, |name| profile(name, backup)),
         metrics: problems.read(raw.metrics.as_ref(), metrics).map(|path| folder.join(path)),
         ping: problems.read(raw.ping.as_ref(), url),
+        place: raw.hosts.as_ref().map_or(owner, Spanned::span),
         name: name?,
         rule: rule?,
         store: store?,
     })
 }
 
-fn rule(raw: &RawSchedule, (owner, name): (&std::ops::Range<usize>, &str), problems: &mut Problems) -> Option<Rule> {
+fn rule(raw: &RawSchedule, (owner, name): (&Range<usize>, &str), problems: &mut Problems) -> Option<Rule> {
     match (&raw.every, &raw.on) {
         (Some(span), None) => problems.read(Some(span), every).map(Rule::Every),
         (None, Some(text)) => problems.read(Some(text), on).map(Rule::On),

@@ -17,7 +17,7 @@ const HOUR: i64 = 3_600_000;
 fn of(name: &str, rule: Rule, jitter_s: u64) -> Schedule {
     let jitter = Duration::from_secs(jitter_s);
     let (hosts, profiles, metrics, ping) = (None, Vec::new(), None, None);
-    Schedule { name: name.into(), rule, jitter, hosts, profiles, store: "s".into(), metrics, ping }
+    Schedule { name: name.into(), rule, jitter, hosts, profiles, store: "s".into(), metrics, ping, place: 0..0 }
 }
 
 fn every(name: &str, seconds: u64, jitter_s: u64) -> Schedule {
