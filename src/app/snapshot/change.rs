@@ -212,9 +212,10 @@ pub(super) async fn copy(global: &Global, store: &Store, to: &Path, texts: &[Str
         let segments = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "segment");
         let (copied, known, bytes) =
             (segments(all.copied.segments), segments(all.copied.there), size(all.copied.bytes));
-        let of = match all.flaws.is_empty() {
-            true => counted(ids.len(), "snapshot"),
-            false => format!("{} of {}", all.done.len(), counted(ids.len(), "snapshot")),
+        let of = if all.flaws.is_empty() {
+            counted(ids.len(), "snapshot")
+        } else {
+            format!("{} of {}", all.done.len(), counted(ids.len(), "snapshot"))
         };
         say(&format!("done: {of} in {}; {copied} ({bytes}) copied, {known} there already", all.place));
         if !all.flaws.is_empty() {
