@@ -26,36 +26,6 @@ fn a_link_that_is_cut_right_after_the_instant_changes_nothing() {
 }
 
 #[test]
-fn a_host_that_dies_after_the_instant_is_unknown_and_nothing_is_started() {
-    let rig = Rig::new(&small());
-    let before = rig.chain();
-    // It acknowledges and then won't stop, so that it is still under way when it dies.
-    rig.fault("val-3", Fault::WontStop(true));
-    let run = rig.start("restart --coordinated --yes --blocks 1 --stop-timeout 4s");
-    eventually("stops", || rig.active("val-3") == "deactivating");
-    rig.fault("val-3", Fault::Freeze(true));
-    let ran = run.wait().ended(4).says("unknown").says("Nothing was started").says("next: fleet resume");
-    assert!(
-        rig.hosts().iter().filter(|host| *host != "val-3").all(|host| rig.active(host) == "inactive"),
-        "{}",
-        ran.out
-    );
-    assert_eq!(rig.locked().len(), 5, "the locks are kept for the resume");
-    let next = format!("next: fleet resume {}   goes on with", rig.runs()[0]);
-    rig.run("lock show val-1").ended(0).says(&next);
-    // Still dead: nothing is given back, and it can be resumed again.
-    rig.run("resume --yes").ended(4).says("still to come: stops 1 service, starts 5").says("val-3");
-    assert_eq!(rig.locked().len(), 5);
-    // Given up: the others start, and their power is enough.
-    rig.run("resume --yes --give-up").ended(4).says("going on without val-3").says("but not val-3");
-    rig.advances();
-    assert_eq!(rig.locked(), ["val-3"]);
-    rig.fault("val-3", Fault::WontStop(false));
-    rig.fault("val-3", Fault::Freeze(false));
-    rig.signers_never_went_back(&before.signers, "given up");
-}
-
-#[test]
 fn a_unit_that_will_not_stop_is_reported_in_time_and_can_be_resumed() {
     let rig = Rig::new(&small());
     let before = rig.chain();
