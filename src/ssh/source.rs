@@ -82,8 +82,7 @@ impl Source {
         let text = self.text(scripts::LIST_CLONE, &[clone]).await?;
         let mut fields = text.strip_suffix(b"\0").unwrap_or_default().split(|byte| *byte == 0);
         let clone = list(&mut fields);
-        let name = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.strip_prefix("./")?.to_owned());
-        let stored: Option<Vec<String>> = fields.map(name).collect();
+        let stored: Option<Vec<String>> = fields.map(below).collect();
         clone.zip(stored).ok_or_else(|| self.unreadable())
     }
 
@@ -101,13 +100,9 @@ impl Source {
     pub async fn with_secrets(&self, folder: &str, names: &[String]) -> Result<Vec<String>, LinkError> {
         let mut script = open_script(&self.link, self.r#become, scripts::SECRETS, &[folder]).await?;
         let feeding = feed(&script, ended(&relative(names)));
-        let mut text = Vec::new();
-        while let Some(bytes) = self.next(&mut script, HASHING).await? {
-            text.extend_from_slice(&bytes);
-        }
+        let text = self.all(&mut script, HASHING).await?;
         feeding.abort();
-        let name = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.strip_prefix("./")?.to_owned());
-        Ok(text.split(|byte| *byte == 0).filter_map(name).collect())
+        Ok(text.split(|byte| *byte == 0).filter_map(below).collect())
     }
 
     async fn lists(&self, script: &str, words: &[&str]) -> Result<Vec<Vec<Found>>, LinkError> {
@@ -116,8 +111,13 @@ impl Source {
 
     async fn text(&self, script: &str, words: &[&str]) -> Result<Vec<u8>, LinkError> {
         let mut script = open_script(&self.link, self.r#become, script, words).await?;
+        self.all(&mut script, STILL).await
+    }
+
+    /// All that a script writes.
+    async fn all(&self, script: &mut Script, bound: Duration) -> Result<Vec<u8>, LinkError> {
         let mut text = Vec::new();
-        while let Some(bytes) = self.next(&mut script, STILL).await? {
+        while let Some(bytes) = self.next(script, bound).await? {
             text.extend_from_slice(&bytes);
             if text.len() > LONGEST {
                 return Err(self.error("more files than can be listed"));
@@ -226,6 +226,11 @@ fn hash_of(line: &[u8]) -> String {
 /// No name is then an option of a program.
 fn relative(names: &[String]) -> Vec<String> {
     names.iter().map(|name| format!("./{name}")).collect()
+}
+
+/// The name below the folder of one that is [`relative`].
+fn below(name: &[u8]) -> Option<String> {
+    Some(std::str::from_utf8(name).ok()?.strip_prefix("./")?.to_owned())
 }
 
 /// Names, each ended by a NUL.

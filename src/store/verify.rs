@@ -109,13 +109,15 @@ impl Store {
             told(joined.pieces.iter().map(|(segment, _)| segment.bytes).sum());
             let store = self.clone();
             let result = blocking(move || store.in_pieces(joined)).await?;
-            for (segment, _) in &result.0.pieces {
-                // Of pieces that don't make the file, each may be the one; of those before one that can't be read, none is.
-                let wrong = result
-                    .1
-                    .as_ref()
-                    .is_some_and(|(object, what)| what == WRONG_FILE || *object == layout::segment(segment));
-                self.looked_at(&segment.sha256, wrong, &damaged).await?;
+            let (Joined { pieces, .. }, found) = &result;
+            for (segment, _) in pieces {
+                // Of pieces that don't make the file, each may be the one; behind one that can't be read none was looked at.
+                let ends = found.as_ref().is_some_and(|(object, _)| *object == layout::segment(segment));
+                let any = found.as_ref().is_some_and(|(_, what)| what == WRONG_FILE);
+                self.looked_at(&segment.sha256, ends || any, &damaged).await?;
+                if ends && !any {
+                    break;
+                }
             }
             plan.note_joined(result);
         }

@@ -23,19 +23,19 @@ impl Keeper {
     /// does. The node needs the room more, so the clone is gone then.
     pub(super) async fn runs_full(&self, wanted: &Wanted) -> Fault {
         let (host, db_dir) = (&wanted.item.service.host, &wanted.target.db_dir);
+        let clone = place(wanted, db_dir);
         loop {
             sleep(LOOK).await;
             // One that doesn't answer is looked at again.
-            let clone = place(wanted, db_dir);
             let Ok((used, free)) = self.transport.use_clone(host, &clone).await else { continue };
             if is_full(used, free)
                 && let Ok(source) = self.transport.source(host).await
             {
                 let removed = source.unseal(&wanted.fence.run, db_dir).await.is_ok();
-                let clone = if removed { "its clone was removed" } else { "its clone could not be removed" };
+                let what = if removed { "its clone was removed" } else { "its clone could not be removed" };
                 let room = size(free);
                 return Fault::answer(&format!(
-                    "{db_dir} is running full, {room} are free: {clone}; make room, then back up again"
+                    "{db_dir} is running full, {room} are free: {what}; make room, then back up again"
                 ));
             }
         }
