@@ -17,7 +17,8 @@ use crate::model::event::{Outcome, RunState, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Action, Operation, Plan};
-use crate::render::words::{counted, seconds, size};
+use crate::model::size::size;
+use crate::render::words::{counted, seconds};
 
 /// How a run ended, and with which exit code.
 pub struct Finished {

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod restore;
 pub mod schedule;
 pub mod selector;
+pub mod size;
 pub mod snapshot;
 pub mod source;
 pub mod verdict;

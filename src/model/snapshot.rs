@@ -3,7 +3,7 @@
 //! A manifest is complete in itself: it names every file and every segment it needs, whichever snapshot brought them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,16 @@ pub const BUCKET: &str = "s3://";
 /// Whether a store's place is the address of a bucket, and not a folder.
 pub fn is_bucket(place: &Path) -> bool {
     place.to_str().is_some_and(|address| address.starts_with(BUCKET))
+}
+
+/// A store's place as somebody named it. The error says why nothing can be kept there.
+pub fn store_place(named: PathBuf) -> std::result::Result<PathBuf, String> {
+    match named.to_str().and_then(|text| text.split_once("://")) {
+        Some((scheme, _)) if !is_bucket(&named) => {
+            Err(format!("a store is a folder or {BUCKET}BUCKET/FOLDER; fleet doesn't speak {scheme}"))
+        }
+        _ => Ok(named),
+    }
 }
 
 /// What stands between a large file's path and the number of a piece of it, in the segment that holds the piece.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::facts::{Facts, HostFacts, KeyFacts, ServiceFacts, SignerFacts};
 use crate::model::inventory::{Inventory, ServiceId};
-use crate::model::plan::{Action, Check, Finding, Operation, Plan, Step};
+use crate::model::plan::{Action, Check, Finding, Operation, Plan, Step, Target};
 use crate::ops::powers::signs_remotely;
 use crate::ops::rules::finding;
 use crate::ops::scene::unit_runs;
@@ -191,8 +191,14 @@ impl World<'_> {
         };
         let quorum = self.votes.quorum;
         let lost = !declared && quorum > 0 && before >= quorum && self.online() < quorum;
-        let text = format!("its stop takes the voting power under the quorum ({quorum})");
-        lost.then(|| about("quorum", [service], text))
+        // Those that the plan has stopped by then take part in it.
+        let ran = |one: &ServiceId| self.facts.service(one).is_some_and(runs);
+        let taken = |one: &Target| one.power != Some(0) && !self.live.contains(&one.service) && ran(&one.service);
+        let stopped = self.plan.targets.values().filter(|one| one.service == *service || taken(one));
+        let down: Vec<&ServiceId> = stopped.map(|one| &one.service).collect();
+        let whose = if down.len() == 1 { "its stop takes" } else { "their stops together take" };
+        let text = format!("{whose} the voting power under the quorum ({quorum})");
+        lost.then(|| about("quorum", down, text))
     }
 }
 

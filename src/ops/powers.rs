@@ -66,16 +66,18 @@ impl<'a> Powers<'a> {
     }
 }
 
-/// Addresses that vote now: on a chain that advances who signed one of the last two commits that any node has seen, else
-/// whose vote any node has seen in the round under way. A node's last commit may lack votes that came a moment late.
+/// Addresses that vote now: whose vote any node has seen in the round under way, and on a chain that advances who signed
+/// one of the last two commits that any node has seen. A commit may lack votes that came a moment late, and of a round
+/// that has just begun there are none yet.
 pub(super) fn voting(chain: &Chain, situation: &Situation<'_>) -> BTreeSet<String> {
+    let voters = rpc_facts(chain, situation).flat_map(voters);
     if !situation.advancing {
-        return rpc_facts(chain, situation).flat_map(voters).collect();
+        return voters.collect();
     }
     let commits = || rpc_facts(chain, situation).filter_map(|rpc| rpc.last_commit.as_ref());
     let newest = commits().map(|commit| commit.height).max().unwrap_or(0);
     let last = commits().filter(|commit| commit.height + 1 >= newest);
-    last.flat_map(|commit| commit.signed.iter().cloned()).collect()
+    last.flat_map(|commit| commit.signed.iter().cloned()).chain(voters).collect()
 }
 
 fn voters(rpc: &RpcFacts) -> Vec<String> {

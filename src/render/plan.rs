@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::model::backup::{Item, Profile};
 use crate::model::fold::fold;
 use crate::model::plan::{Action, Check, Finding, Instant, LeftOut, Needs, Operation, Plan, Rung, Shape, Stage, Task};
+use crate::model::size::size;
 use crate::render::paint::Paint;
 use crate::render::refusal::finding_lines;
 use crate::render::span::span;
-use crate::render::words::{counted, size, time};
+use crate::render::words::{counted, time};
 
 /// Starts before the quorum that get a line each; more are folded.
 const LISTED: usize = 12;
@@ -157,16 +158,28 @@ fn stage_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
 
 /// The nodes that stand still for a moment, with the power that each takes with it.
 fn seal_rows(plan: &Plan, stage: &Stage) -> Vec<Row> {
-    let row = |(number, task): (usize, &Task)| {
+    let words = |task: &Task| match (plan.advancing, seals_running(task)) {
+        (true, true) => {
+            "stopped, its tables linked, started again, by the host itself; the next when blocks come to it again"
+        }
+        (true, false) => "stands still: its tables are linked, and it isn't started",
+        (false, _) => "stopped if it runs, its tables linked; if it ran, started again, by the host itself",
+    };
+    let mut before = "";
+    let row = |task: &Task| {
         let power = plan.target(&task.service).and_then(|target| target.power).filter(|power| *power > 0);
         let without = power.map_or_else(String::new, |power| format!("  {power}"));
-        let text = match number {
-            0 => "stopped, its tables linked, started again, by the host itself; the next when blocks come to it again",
-            _ => "",
-        };
+        let words = words(task);
+        let text = if words == before { "" } else { words };
+        before = words;
         Row { name: "seal".into(), who: format!("{}{without}", task.service), text: text.into() }
     };
-    stage.tasks.iter().enumerate().map(row).collect()
+    stage.tasks.iter().map(row).collect()
+}
+
+/// Whether blocks come to this node again before the next is sealed: it ran, and so did the chain.
+pub fn seals_running(task: &Task) -> bool {
+    task.steps.iter().any(|step| step.verify == Check::Healthy)
 }
 
 /// What is kept, by profile.
@@ -322,6 +335,7 @@ fn below(plan: &Plan) -> Vec<String> {
         Operation::ReviveWal => "The node's own WAL is set aside; no signer's state is touched.",
         Operation::RestoreWal => "The WAL that is replaced is kept aside; no signer's state is touched.",
         Operation::CoordinatedRestart if plan.clearing.is_some() => "No signer's state is touched.",
+        Operation::Backup if keeps_keys(plan) => "Keys are kept as said above, no signer's state is.",
         Operation::Backup => "No key and no signer's state is kept.",
         Operation::Restore => "No key, no signer's state and no WAL is touched.",
         Operation::Halt | Operation::Start | Operation::CoordinatedRestart => "WALs are kept.",
@@ -363,6 +377,10 @@ fn below(plan: &Plan) -> Vec<String> {
         lines.push(format!("To compare beside it: last height {last}"));
     }
     lines
+}
+
+fn keeps_keys(plan: &Plan) -> bool {
+    plan.backup.iter().flat_map(|backup| &backup.items).any(|item| item.keys.is_some())
 }
 
 fn left_out(left_out: &[LeftOut]) -> String {

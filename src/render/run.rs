@@ -7,8 +7,10 @@ use crate::model::event::{Event, Outcome, RunState, StopTime, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Check, Operation, Plan, Shape, Stage};
+use crate::model::size::size;
 use crate::render::paint::Paint;
-use crate::render::words::{clock, seconds, size};
+use crate::render::plan::seals_running;
+use crate::render::words::{clock, seconds};
 
 /// Turns events into lines.
 pub struct Teller {
@@ -238,7 +240,8 @@ impl Teller {
             "log" if self.plan.operation == Operation::RestoreWal => format!("put back on {summary}"),
             "log" => format!("set on {summary}"),
             "connected" => format!("{summary} have peers"),
-            "seal" => format!("{summary} cloned, and they run"),
+            "seal" if stage.tasks.iter().all(seals_running) => format!("{summary} cloned, and they run"),
+            "seal" => format!("{summary} cloned"),
             "store" => return Vec::new(),
             "fetch" => format!("proven on {summary}"),
             "swap" => format!("databases exchanged on {summary}, the old ones are kept"),

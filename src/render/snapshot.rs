@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::plain::plain;
-use super::words::{columns, counted, size, time, wrapped};
+use super::words::{columns, counted, time, wrapped};
+use crate::model::size::size;
 use crate::model::snapshot::{ChangedLink, Difference, LinkEntry, Links, Manifest, Summary};
 
 /// A snapshot in a list: its id, what is known of it, and when all of it was read back, Unix ms.

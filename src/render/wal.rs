@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::fold::fold;
+use crate::model::size::size;
 use crate::model::wal::{RevivalReport, WalReport, WalRow};
 use crate::render::paint::Paint;
-use crate::render::words::{columns, counted, size, wrapped};
+use crate::render::words::{columns, counted, wrapped};
 
 /// The format number of the JSON document.
 const FORMAT: u32 = 1;

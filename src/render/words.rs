@@ -66,21 +66,6 @@ pub fn columns(grid: &[Vec<String>], width: usize) -> Vec<String> {
     grid.iter().flat_map(line).collect()
 }
 
-/// Bytes for a reader.
-#[allow(clippy::cast_precision_loss)] // shown with at most three digits
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let (mut value, mut unit) = (bytes as f64 / 1000.0, 0);
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
-}
-
 /// At most `width` columns of a line; what is cut off is marked.
 pub fn cut(line: &str, width: usize) -> String {
     match line.char_indices().nth(width) {

@@ -180,7 +180,8 @@ impl Store {
         Err(self.spoilt(id, Error::failed(format!("it is that of {}", inside.escape_debug()))))
     }
 
-    fn missing(&self, id: &str) -> Error {
+    /// The manifest of this snapshot is lost.
+    pub fn missing(&self, id: &str) -> Error {
         let (name, list) = (layout::manifest(id), layout::checksums(id));
         Error::failed(format!("{}: the manifest of {id} is lost: {name} is missing", self.place())).hint(format!(
             "bring it back from a copy of the store, or give the snapshot up and remove {list}; nothing is pruned before"

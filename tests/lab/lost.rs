@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use fleet::chain::wal::proto::Inner;
 use fleet::chain::wal::record::{self, Record};
@@ -50,9 +51,12 @@ fn plant(node: &Node, records: &[Record]) {
     fs::write(Path::new(&folder).join(node.wal.file_name().unwrap()), bytes).unwrap();
 }
 
-/// The chain stands for longer than a round takes.
+/// `halt_after` of the lab's chains: a chain whose last block is younger still counts as one that advances.
+const HALT_AFTER: Duration = Duration::from_secs(10);
+
+/// The chain stands for as long as it takes until fleet calls it stopped.
 fn assert_stands(lab: &Lab, height: u64) {
-    std::thread::sleep(std::time::Duration::from_secs(6));
+    std::thread::sleep(HALT_AFTER);
     assert_eq!(lab.tip() + 1, height, "it goes on by itself");
 }
 

@@ -83,13 +83,17 @@ impl Running {
 
     /// Waits until `look` sees something; fails the test if the process ends before that, or after `seconds`.
     pub fn until(&mut self, seconds: u64, what: &str, mut look: impl FnMut() -> bool) {
-        until(seconds, what, || {
-            let seen = look();
-            if let (false, Some(status)) = (seen, self.child.try_wait().unwrap()) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while !look() {
+            if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("over before {what}: {}", self.said(status.code()));
             }
-            seen.then_some(())
-        });
+            if Instant::now() > end {
+                self.stop();
+                panic!("not within {seconds} s: {what}: {}", self.said(None));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Kills it as a machine that loses its power would.

@@ -1,12 +1,13 @@
 //! Backups of hosts that run no node, beside nodes and alone.
 
 use fleet::model::backup::Profile;
+use fleet::model::facts::{RoundState, VoteSeen};
 use fleet::model::inventory::ServiceId;
 use fleet::model::plan::{Action, Operation};
 use fleet::ops::{self, BackupOf};
 use fleet::render::plan::plan_text;
 
-use crate::world::{World, hosts};
+use crate::world::{World, address, hosts};
 
 const POWERS: [u64; 4] = [10, 10, 10, 10];
 
@@ -32,6 +33,11 @@ fn world(chain: &str, names: &[&str]) -> World {
         recipients: Vec::new(),
     });
     world
+}
+
+/// Their databases alone.
+fn databases(names: &[&str]) -> World {
+    world("virtengine", names).asked(|request| request.backup.as_mut().unwrap().profiles = vec![Profile::Data])
 }
 
 /// What is kept: service and profile.
@@ -103,4 +109,40 @@ fn where_nothing_is_to_be_kept_the_plan_is_refused() {
     let silent = world("", &["mon"]).silent("mon").asked(|request| request.allow_missing = vec!["mon".into()]);
     let refusal = silent.plan().unwrap_err();
     assert!(refusal.findings[0].text.contains("; mon: ssh 10.0.0.17:22 timed out"), "{:?}", refusal.findings);
+}
+
+#[test]
+fn what_is_said_of_a_stop_and_of_keys_is_what_becomes_of_them() {
+    let text = |world: &World| plan_text(&world.plan().unwrap().plan, &[], 200, false);
+    let all = text(&databases(&["sentry-1", "val-1"]).stopped("sentry-1"));
+    let row = |name: &str| all.lines().find(|line| line.contains("seal") && line.contains(name)).unwrap();
+    assert!(row("sentry-1").contains("stands still") && all.contains("No key and no signer's state is kept."), "{all}");
+    assert!(all.contains("val-1  10     stopped, its tables linked, started again"), "{all}");
+    let keys = text(&world("virtengine", &["val-1"]).asked(|request| {
+        let asked = request.backup.as_mut().unwrap();
+        asked.profiles = vec![Profile::Keys];
+        asked.recipients = vec!["age1".into(), "age2".into()];
+    }));
+    assert!(keys.contains("Keys are kept") && !keys.contains("No key"), "{keys}");
+}
+
+#[test]
+fn a_vote_that_came_too_late_for_the_last_commit_counts_where_the_next_round_has_one() {
+    let world = databases(&["val-1"]);
+    let nodes = ["val-1", "val-2", "val-3", "val-4", "sentry-1"];
+    let late = nodes.iter().fold(world, |world, name| {
+        let commit = |facts: &mut fleet::model::facts::ServiceFacts| {
+            facts.rpc.last_commit.as_mut().unwrap().signed.retain(|signer| *signer != address(2));
+        };
+        world.on(name, commit)
+    });
+    let refusal = late.plan().unwrap_err();
+    assert_eq!(refusal.findings[0].rule, "quorum", "20 of 40 would be left: {:?}", refusal.findings);
+    let votes = vec![VoteSeen::Missing, VoteSeen::Block("AB".into()), VoteSeen::Missing, VoteSeen::Missing];
+    let seen = late.on("val-3", |facts| {
+        let mut round = RoundState::default();
+        round.prevotes.votes = votes;
+        facts.rpc.round = Some(round);
+    });
+    seen.plan().unwrap();
 }

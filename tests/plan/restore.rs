@@ -91,7 +91,11 @@ fn a_stopped_node_is_restored_and_started_as_well() {
 
 #[test]
 fn none_is_restored_whose_stop_takes_the_power_under_the_quorum_while_the_chain_goes_on() {
-    assert!(refused(&restoring(company(), HEIGHT, &["val-1", "val-2"])).contains("quorum"));
+    let text = refused(&restoring(company(), HEIGHT, &["val-1", "val-2"]));
+    assert!(text.contains("quorum val-1,val-2 their stops together take"), "{text}");
+    let accepting =
+        restoring(company(), HEIGHT, &["val-1", "val-2"]).asked(|request| request.accept = vec!["quorum".into()]);
+    assert!(refused(&accepting).contains("quorum"));
     // What stands anyway loses nothing.
     let mut world = restoring(company().stopped("val-1").stopped("val-2"), HEIGHT, &["val-1", "val-3"]);
     world.advancing = false;
@@ -157,7 +161,7 @@ fn a_snapshot_of_another_chain_kind_or_genesis_is_refused() {
 fn no_space_is_refused_with_numbers() {
     let world = restoring(company(), HEIGHT, &["val-3"]).on("val-3", |facts| facts.db_free_bytes = Some(5));
     let text = refused(&world);
-    assert!(text.contains("snapshot-room val-3 1067518464 bytes are needed") && text.contains("5 are free"), "{text}");
+    assert!(text.contains("snapshot-room val-3 1.1 GB are needed") && text.contains("5 B are free"), "{text}");
 }
 
 #[test]

@@ -9,9 +9,9 @@ use super::keep::{Keeper, place};
 use super::secrets;
 use crate::engine::{Fault, Wanted};
 use crate::model::backup::Profile;
+use crate::model::size::size;
 use crate::model::snapshot::{FileEntry, SegmentEntry};
 use crate::ops::rules::is_full;
-use crate::render::words::size;
 use crate::ssh::source::Source;
 use crate::store::Usable;
 
@@ -51,7 +51,7 @@ pub async fn choose_clone(wanted: &Wanted, source: &Source) -> Result<Chosen, Fa
         chosen.add_clone((root, &place), clone, &stored);
     }
     if chosen.files.is_empty() && chosen.stored.is_empty() {
-        return Err(Fault::answer("there is no clone of its databases, or nothing is in it"));
+        return Err(Fault::answer("there is no clone of its databases, or nothing is in it: back up again"));
     }
     chosen.add_never_cloned(&wanted.item, &wanted.target);
     let places = wanted.item.roots.iter().map(|(root, path)| (root.clone(), place(wanted, path))).collect();

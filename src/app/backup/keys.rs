@@ -6,6 +6,7 @@ use super::choose::Chosen;
 use super::keep::{Keeper, kept};
 use crate::engine::{Fault, Wanted};
 use crate::model::backup::{Excludes, KEYRINGS, Kept, Keys, Profile};
+use crate::model::size::size;
 use crate::model::snapshot::{FileEntry, Gathered, LeftOut, SegmentEntry};
 use crate::ssh::source::Source;
 use crate::store::{Batch, Expected, LARGEST_ENCRYPTED};
@@ -85,9 +86,10 @@ async fn choose(wanted: &Wanted, keys: &Keys, source: &Source) -> Result<Chosen,
     }
     let bytes: u64 = chosen.files.values().map(|file| file.size).sum();
     if bytes > LARGEST_ENCRYPTED {
-        let text =
-            format!("its keys and keyrings have {bytes} bytes, {LARGEST_ENCRYPTED} at most are kept: what is in them?");
-        return Err(Fault::answer(&text));
+        let (bytes, most) = (size(bytes), size(LARGEST_ENCRYPTED));
+        return Err(Fault::answer(&format!(
+            "its keys and keyrings have {bytes}, {most} at most are kept: what is in them?"
+        )));
     }
     Ok(chosen)
 }

@@ -6,6 +6,7 @@ use std::io::Read as _;
 
 use super::choose::Chosen;
 use crate::engine::{Fault, Wanted};
+use crate::model::size::size;
 use crate::model::snapshot::LeftOut;
 use crate::ssh::source::Source;
 use crate::store::Expected;
@@ -78,7 +79,8 @@ async fn metadata(files: &Files, folder: &str, source: &Source) -> Result<Vec<u8
         files.keys().map(|(_, name)| name).filter(|name| name.starts_with(METADATA)).cloned().collect();
     let bytes: u64 = files.iter().filter(|((_, name), _)| name.starts_with(METADATA)).map(|(_, file)| file.size).sum();
     if bytes > LARGEST {
-        return Err(Fault::answer(&format!("{folder}/{METADATA} has {bytes} bytes, {LARGEST} at most are expected")));
+        let (bytes, most) = (size(bytes), size(LARGEST));
+        return Err(Fault::answer(&format!("{folder}/{METADATA} has {bytes}, {most} at most are expected")));
     }
     let packed = source.pack(ROOT, folder, &names).await.map_err(Fault::from)?;
     let reading = tokio::task::spawn_blocking(move || {

@@ -8,7 +8,7 @@ use crate::app::scope::scope;
 use crate::cli::ReleaseArgs;
 use crate::error::{Error, Kind, Result};
 use crate::model::inventory::ServiceId;
-use crate::render::words::size;
+use crate::model::size::size;
 use crate::ssh::LinkError;
 use crate::ssh::source::{Kept, Receiver, Source};
 

@@ -11,10 +11,11 @@ use crate::cli::{Global, KeepArgs, Output, SnapshotPruneArgs, SnapshotVerifyArgs
 use crate::engine::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
 use crate::model::inventory::Keep;
+use crate::model::size::size;
 use crate::model::snapshot::Summary;
 use crate::ops::retention::{Candidate, Verdict, decide, freed};
 use crate::render::snapshot as screen;
-use crate::render::words::{counted, size};
+use crate::render::words::counted;
 use crate::store::{Checked, Copied, Flaw, Part, Pruned, Purpose, Store, Times};
 
 /// `fleet snapshot verify`; 1 if anything is damaged.

@@ -16,6 +16,7 @@ pub async fn one(store: &Store, text: &str) -> Result<String> {
         (None, _) => Err(Error::usage(format!("there is no snapshot in {} yet", store.place()))),
         (Some(last), _) if text == LATEST => Ok(last.clone()),
         (_, Some(host)) => latest_of(store, &ids, host).await,
+        _ if store.lost().await?.contains(text) => Err(store.missing(text)),
         _ => beginning(&ids, text, &store.place()),
     }
 }
@@ -27,9 +28,10 @@ pub(super) async fn several(store: &Store, texts: &[String]) -> Result<BTreeSet<
         ids.extend(store.lost().await?);
         return Ok(ids);
     }
+    let lost = store.lost().await?;
     let mut ids = BTreeSet::new();
     for text in texts {
-        ids.insert(one(store, text).await?);
+        ids.insert(if lost.contains(text) { text.clone() } else { one(store, text).await? });
     }
     Ok(ids)
 }

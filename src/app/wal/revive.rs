@@ -37,7 +37,9 @@ pub async fn revive(context: &Context, args: &WalReviveArgs) -> Result<u8> {
     let facts = facts(context, chain, args.confirm.facts_timeout).await;
     let known = memory::powers(context, chain, &facts);
     if diagnose(chain, &context.inventory, &facts, None, &known).state == ChainState::Advancing {
-        return Err(Error::usage(format!("{} advances: there is nothing to revive", chain.chain_id)));
+        let after = chain.halt_after.as_secs();
+        return Err(Error::usage(format!("{} advances: there is nothing to revive", chain.chain_id))
+            .hint(format!("if it has just stopped: it counts as such {after} s after its last block (halt_after)")));
     }
     let on = carrier(context, chain, &facts, args.on.as_deref())?;
     // Its lease's connection is there when the plan is.

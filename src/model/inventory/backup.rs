@@ -10,7 +10,7 @@ use super::problems::Problems;
 use super::raw::{RawBackup, Text};
 use super::{profiles, values};
 use crate::model::backup::{PathList, Postgres, Profile};
-use crate::model::snapshot::is_bucket;
+use crate::model::snapshot::{is_bucket, store_place};
 
 /// Where snapshots are kept, and which of them stay.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,13 +80,14 @@ pub fn days(span: Duration) -> String {
 }
 
 /// A store's place as it is written in an inventory of this folder.
-pub(super) fn place(store: &str, folder: &Path) -> PathBuf {
-    if is_bucket(Path::new(store)) { store.into() } else { folder.join(store) }
+pub(super) fn place(store: &str, folder: &Path) -> Result<PathBuf, values::Complaint> {
+    let place = store_place(values::some(store)?.into()).map_err(|flaw| (flaw, String::new()))?;
+    Ok(if is_bucket(&place) { place } else { folder.join(place) })
 }
 
 /// Reads the section; a relative store lies beside the inventory, in `folder`.
 pub(super) fn backup(raw: &RawBackup, folder: &Path, problems: &mut Problems) -> Backup {
-    let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
+    let store = problems.read(raw.store.as_ref(), |store| place(store, folder));
     let rate = problems.read(raw.rate.as_ref(), values::rate);
     let mut at_once = |given: &Option<Spanned<i64>>| {
         let given = given.as_ref()?;

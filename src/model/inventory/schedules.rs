@@ -88,7 +88,7 @@ fn schedule(raw: &Spanned<RawSchedule>, around: (&Path, &Backup), problems: &mut
     let named = raw.name.as_ref().map_or("", |name| name.get_ref());
     let rule = rule(raw, (&owner, named), problems);
     let jitter = problems.read(raw.jitter.as_ref(), |text| jitter(text, rule.as_ref()));
-    let store = problems.read(raw.store.as_ref(), values::some).map(|store| place(&store, folder));
+    let store = problems.read(raw.store.as_ref(), |store| place(store, folder));
     let store = store.or_else(|| backup.store.clone());
     if store.is_none() && raw.store.is_none() {
         let note = "store = \"/srv/snapshots\" here, or below [backup] for all";

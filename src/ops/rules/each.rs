@@ -2,6 +2,7 @@
 
 use crate::model::facts::{KeyFacts, SignerFacts};
 use crate::model::plan::Severity;
+use crate::model::size::size;
 use crate::ops::policy::lone_half;
 use crate::ops::powers::signs_remotely;
 use crate::ops::rules::Found;
@@ -91,7 +92,7 @@ pub fn disk(member: &Member<'_>) -> Option<Found> {
     } else {
         return None;
     };
-    let free = facts.disk_free_bytes.map_or(String::new(), |bytes| format!(", {} MB free", bytes / 1_000_000));
+    let free = facts.disk_free_bytes.map_or(String::new(), |bytes| format!(", {} free", size(bytes)));
     Some(found.figures(format!("{used} %{free}")))
 }
 

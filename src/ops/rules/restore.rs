@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::facts::SignerFacts;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::Finding;
+use crate::model::size::size;
 use crate::ops::powers::{nodes, signs_remotely};
 use crate::ops::request::RestoreOf;
 use crate::ops::rules::{Found, finding};
@@ -84,7 +85,7 @@ pub fn room(scene: &Scene<'_>) -> Vec<Found> {
     let needed = restore.bytes + restore.files * BLOCK + SPARE;
     let short = |member: &Member<'_>| {
         let free = member.facts?.db_free_bytes?;
-        let text = format!("{needed} bytes are needed in {}, {free} are free", member.target.db_dir);
+        let text = format!("{} are needed in {}, {} are free", size(needed), member.target.db_dir, size(free));
         (free < needed).then(|| Found::new(text).of(&member.service.id))
     };
     seen(scene).filter_map(short).collect()

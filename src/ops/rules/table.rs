@@ -34,10 +34,13 @@ pub(super) static ALL: &[Rule] = &[
     rule!(
         "signer-pair", Never, AtStart, Each(each::signer_pair),
         "a consensus key without its signer state, or a state without its key",
-        "find the missing file (a backup never replaces a newer state); a start now would make a new key or forget votes",
+        "find the missing file (a backup never replaces a newer state); a start now would make a new key or forget votes; \
+         of a node that never was a validator see 'fleet rules signer-pair'",
         "CometBFT that finds no key makes a new one and overwrites the signer's state; one that finds no state may sign \
          again what it has signed. Either ends in a double sign. Nodes with a remote signer keep both elsewhere and are \
-         not asked. It can't be overruled."
+         not asked. A sentry or a full node that has lost its whole data folder has a key that never was in the validator \
+         set: move its priv_validator_key.json away, then it can be restored, and its start makes a new pair of both. It \
+         can't be overruled."
     ),
     rule!(
         "chain-id", Refusal, Always, Each(each::chain_id),
@@ -109,11 +112,13 @@ pub(super) static ALL: &[Rule] = &[
          reboots too. It is removed by the last step of that operation."
     ),
     rule!(
-        "quorum", Refusal, Always, Elsewhere,
+        "quorum", Never, Always, Elsewhere,
         "a stop would take the voting power online under the quorum",
-        "take fewer hosts at once, or wait until the others vote again",
+        "take fewer hosts, or wait until the others vote again; what 'fleet halt' has stopped is kept and restored as it stands",
         "Outside a declared halt the power that votes stays at the quorum or above at every point of a plan. A halt and a \
-         coordinated restart declare that the chain stops."
+         coordinated restart declare that the chain stops. It can't be overruled: 'fleet halt' says what is meant, and a \
+         node that stands still is backed up and restored without a stop. Databases of a sentry or a full node do for a \
+         validator, too."
     ),
     rule!(
         "unproven", Never, Always, Elsewhere,

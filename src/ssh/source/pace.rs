@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::stands_still;
+use crate::model::size::size;
 use crate::ssh::{LinkError, LinkErrorKind};
 
 /// What has come of a stream, and how long it was waited for.
@@ -34,7 +35,7 @@ impl Pace {
         self.came += bytes.len();
         if self.waited >= self.still {
             if self.came < self.least {
-                let text = format!("{host}: only {} bytes came in {} s", self.came, self.waited.as_secs());
+                let text = format!("{host}: only {} came in {} s", size(self.came as u64), self.waited.as_secs());
                 return Err(LinkError::new(LinkErrorKind::Overdue, text));
             }
             (self.waited, self.came) = (Duration::ZERO, 0);

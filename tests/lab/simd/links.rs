@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::backup::paths;
 use crate::controller::Controller;
 use crate::lab::{Host, Lab, Node};
-use crate::process::{Running, until};
+use crate::process::Running;
 use crate::restore::signed;
 
 /// A program of a host whose next call with some word stands still, until the value is dropped.
@@ -31,9 +31,10 @@ impl<'a> Held<'a> {
         Self { host, program }
     }
 
-    fn wait_until_it_stands_still(&self) {
+    /// What is to call it is under way meanwhile.
+    fn wait_until_it_stands_still(&self, running: &mut Running) {
         let still = || self.host.inside(&["find", "/run", "-maxdepth", "1", "-name", "fleet-still"]).out;
-        until(60, "the program stands still", || (!still().is_empty()).then_some(()));
+        running.until(60, "the program stands still", || !still().is_empty());
     }
 }
 
@@ -75,8 +76,8 @@ const HALF_UNPACKED: &str = "head -c 100000 | /bin/tar \"$@\"";
 /// A backup of a sentry's databases, whose stream stands still in the middle.
 fn caught_streaming<'a>(fleet: &Controller, node: &'a Node) -> (Held<'a>, Running) {
     let held = Held::new(&node.host, "tar", "--create", HALF);
-    let running = start(fleet, &["backup", &node.host.name, "--profile", "data"]);
-    held.wait_until_it_stands_still();
+    let mut running = start(fleet, &["backup", &node.host.name, "--profile", "data"]);
+    held.wait_until_it_stands_still(&mut running);
     (held, running)
 }
 
@@ -126,8 +127,8 @@ fn sessions_that_are_killed_in_the_middle_of_a_restores_stream_change_nothing_an
     let node = lab.node("val-3");
     let held = Held::new(&node.host, "tar", "--extract", HALF_UNPACKED);
     let before = (node.unit_state(), signed(&node));
-    let running = start(&fleet, &["restore", "latest", "val-3"]);
-    held.wait_until_it_stands_still();
+    let mut running = start(&fleet, &["restore", "latest", "val-3"]);
+    held.wait_until_it_stands_still(&mut running);
     node.host.kill_sessions(false);
     drop(held);
     running.end(150).exits(4).says("Nothing was started");
@@ -146,8 +147,8 @@ fn of_two_backups_of_one_chain_at_once_the_second_changes_nothing() {
     let (fleet, other) = (Controller::new(&lab, &[]), Controller::new(&lab, &[]));
     let node = lab.node("sentry-1");
     let held = Held::new(&node.host, "cp", "--reflink=auto", "/bin/cp \"$@\"");
-    let running = start(&fleet, &["backup", "sentry-1", "--profile", "data"]);
-    held.wait_until_it_stands_still();
+    let mut running = start(&fleet, &["backup", "sentry-1", "--profile", "data"]);
+    held.wait_until_it_stands_still(&mut running);
     assert_eq!(node.unit_state().state, "inactive");
     let validator = lab.units(&["val-3"]);
     let said = other.backup(&["sentry-1 or val-3", "--profile", "data"]).exits(75).says("tester@");
