@@ -231,7 +231,7 @@ pub struct ConfirmArgs {
 /// `fleet resume`
 #[derive(Debug, Clone, Args)]
 pub struct ResumeArgs {
-    /// The run [default: the last one that isn't finished]
+    /// The run [default: the last one that isn't finished, if it was under way within a day]
     pub run: Option<String>,
     /// Go on without hosts that don't answer
     #[arg(long)]

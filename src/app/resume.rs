@@ -21,9 +21,12 @@ use crate::model::event::{RunState, What};
 use crate::model::fold::fold;
 use crate::model::inventory::ServiceId;
 use crate::model::plan::{Action, Plan, Stage};
+use crate::render::words::time;
 
 /// How long a host may take to say what runs there.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long a run may have stood still that is taken up without being named, ms.
+const BY_ITSELF_MS: i64 = 24 * 3600 * 1000;
 
 /// Goes on with the named run, or with the last that isn't finished.
 pub async fn resume(context: &Context, args: &ResumeArgs) -> Result<u8> {
@@ -100,11 +103,18 @@ fn close(context: &Context, directory: &RunDir, state: RunState, by: &str) -> Re
 }
 
 fn find(context: &Context, args: &ResumeArgs) -> Result<RunDir> {
-    match &args.run {
-        Some(run) => RunDir::open(&context.places, run),
-        None => last_unfinished(&context.places)?
-            .ok_or_else(|| Error::usage("there is no unfinished run").hint("see all: fleet runs list")),
+    if let Some(run) = &args.run {
+        return RunDir::open(&context.places, run);
     }
+    let last = last_unfinished(&context.places)?
+        .ok_or_else(|| Error::usage("there is no unfinished run").hint("see all: fleet runs list"))?;
+    let at_ms = last.read()?.state.last_ms;
+    if context.now_ms() - at_ms > BY_ITSELF_MS {
+        let id = last.id();
+        return Err(Error::usage(format!("the last unfinished run, {id}, stands since {}", time(at_ms)))
+            .hint(format!("what it was to do may no longer be wanted; if it is: fleet resume {id}")));
+    }
+    Ok(last)
 }
 
 fn unfinished(directory: &RunDir) -> Result<Stored> {

@@ -17,7 +17,7 @@ use crate::render::run::Teller;
 
 /// How often the line that is written over is renewed.
 const TICK: Duration = Duration::from_millis(100);
-/// Without a terminal: how long nothing may be said.
+/// Without a terminal: how long nothing may be said, at first; a tenth of the time that has passed, later.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// The screen of one run.
@@ -98,7 +98,10 @@ impl Shown {
     }
 
     fn renew(&mut self, live: bool) {
-        let (now_ms, quiet_ms) = (SystemClock.unix_ms(), i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX));
+        let now_ms = SystemClock.unix_ms();
+        // What takes hours needs no line every ten seconds.
+        let passed_ms = now_ms - self.teller.state().started_ms;
+        let quiet_ms = i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX).max(passed_ms / 10);
         let doing = self.teller.now(now_ms);
         if live {
             self.bar.set_message(doing);

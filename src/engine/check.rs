@@ -16,6 +16,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PAGES: u32 = 20;
 /// How long to go on looking at a host that doesn't answer after a command was sent.
 const SETTLE: Duration = Duration::from_secs(30);
+/// When what is in the way of something that takes long is first told; then each time after twice as long.
+const TELL: Duration = Duration::from_secs(30);
+/// The longest pause between two such words.
+const TELL_AT_LAST: Duration = Duration::from_secs(300);
 /// How long the last look may take.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -70,8 +74,12 @@ fn alive(seen: &Observation) -> Result<(), String> {
 
 /// What one look at a service saw of a check.
 pub(super) enum Look {
-    Holds { height: Option<u64> },
+    Holds {
+        height: Option<u64>,
+    },
     Not(String),
+    /// Waiting changes nothing.
+    Never(String),
 }
 
 /// Looks once.
@@ -114,7 +122,7 @@ async fn healthy(prober: &dyn Prober, target: &Target, baseline: u64) -> Result<
         return Ok(Look::Not(format!("is on chain {}, not {}", status.chain_id, target.chain_id)));
     }
     if let Some(other) = another_node(target, &status) {
-        return Ok(Look::Not(other));
+        return Ok(Look::Never(other));
     }
     if status.height <= baseline || status.catching_up {
         return Ok(Look::Not(format!("is at height {}", status.height)));
@@ -194,7 +202,7 @@ pub(super) async fn settle_sent(prober: &dyn Prober, check: Check, target: &Targ
     }
 }
 
-/// Looks until the check holds or time is up, at least once. No answer at the end is unknown, never failed.
+/// Looks until the check holds, never will, or time is up; at least once. No answer at the end is unknown, never failed.
 pub(super) async fn settle(
     prober: &dyn Prober,
     check: Check,
@@ -202,14 +210,31 @@ pub(super) async fn settle(
     baseline: u64,
     until: Instant,
 ) -> (Outcome, Option<u64>) {
+    settle_telling(prober, (check, target, baseline), until, |_| ()).await
+}
+
+/// The same where that may take long: what is in the way is told now and then.
+pub(super) async fn settle_telling(
+    prober: &dyn Prober,
+    (check, target, baseline): (Check, &Target, u64),
+    until: Instant,
+    tell: impl Fn(&str),
+) -> (Outcome, Option<u64>) {
     let mut last = Err("no answer".to_owned());
     let bound = until.max(Instant::now() + LOOK);
+    let (mut pause, mut due) = (TELL, Instant::now() + TELL);
     loop {
         match timeout_at(bound, look(prober, check, target, baseline)).await {
             Ok(Ok(Look::Holds { height })) => return (Outcome::Done, height),
+            Ok(Ok(Look::Never(reason))) => return (Outcome::Failed { reason }, None),
             Ok(Ok(Look::Not(reason))) => last = Ok(reason),
             Ok(Err(fault)) => last = Err(fault.reason),
             Err(_) => {}
+        }
+        if Instant::now() >= due {
+            tell(last.as_ref().unwrap_or_else(|reason| reason));
+            pause = (pause * 2).min(TELL_AT_LAST);
+            due = Instant::now() + pause;
         }
         if Instant::now() + PAUSE >= until {
             let outcome = match last {

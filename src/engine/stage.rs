@@ -287,10 +287,11 @@ async fn look(run: &Run, target: &Target, step: &Step) -> Result<check::Look, Fa
 
 async fn observe(run: &Run, target: &Target, step: &Step, until: Instant) -> Outcome {
     if step.verify == Check::Healthy {
+        let tell = |why: &str| run.emit(What::Waiting { text: format!("{}: {why}", target.service) });
         // What comes after the first answer is made with its help.
-        let (seen, height) = check::settle(&*run.transport, Check::NewBlock, target, 0, until).await;
+        let (seen, height) = check::settle_telling(&*run.transport, (Check::NewBlock, target, 0), until, tell).await;
         let Some(height) = height else { return seen };
-        return check::settle(&*run.transport, step.verify, target, height, until).await.0;
+        return check::settle_telling(&*run.transport, (step.verify, target, height), until, tell).await.0;
     }
     if step.verify == Check::NewBlock && run.state().baseline == 0 {
         // Nothing told the height before: only what comes after the first answer is a new block.

@@ -111,7 +111,9 @@ pub(super) fn nodes<'a>(
 fn addresses(chain: &Chain, situation: &Situation<'_>) -> BTreeMap<String, String> {
     let address = |(service, facts): (&Service, Option<&ServiceFacts>)| {
         let name = service.id.to_string();
-        let cached = situation.cached_addresses.and_then(|known| known.get(&name)).cloned();
+        // A key that is seen to be gone is nobody's any more.
+        let gone = facts.is_some_and(|facts| facts.key == KeyFacts::Missing && !signs_remotely(facts));
+        let cached = situation.cached_addresses.and_then(|known| known.get(&name)).filter(|_| !gone).cloned();
         facts.and_then(|facts| address(facts, &chain.chain_id)).or(cached).map(|address| (name, address))
     };
     nodes(chain, situation).filter_map(address).collect()

@@ -10,7 +10,11 @@ use crate::model::plan::{Check, Operation, Plan, Shape, Stage};
 use crate::model::size::size;
 use crate::render::paint::Paint;
 use crate::render::plan::seals_running;
+use crate::render::span::span;
 use crate::render::words::{clock, seconds};
+
+/// How long nothing may come from hosts before that is said, ms.
+const SILENT_MS: i64 = 10_000;
 
 /// Turns events into lines.
 pub struct Teller {
@@ -118,7 +122,7 @@ impl Teller {
             return format!("{elapsed:>7}  {:<9} {}", label(stage), self.progress(at_ms));
         }
         let good = self.done(self.state.stage);
-        let bound = seconds(i64::try_from(stage.timeout_ms).unwrap_or(i64::MAX));
+        let bound = span(stage.timeout_ms);
         format!("{elapsed:>7}  {:<9} {good} of {}, at most {bound}", label(stage), stage.tasks.len())
     }
 
@@ -313,6 +317,8 @@ impl Teller {
         let left = (all - done.min(all)).checked_div(rate).map_or_else(String::new, |left| {
             format!(", {} left", seconds(i64::try_from(left.saturating_mul(1000)).unwrap_or(i64::MAX)))
         });
+        let silent_ms = at_ms - self.state.last_ms;
+        let left = if silent_ms < SILENT_MS { left } else { format!(", nothing came for {}", seconds(silent_ms)) };
         format!("{} of {}, {}/s{left}", size(done), size(all), size(rate))
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::words::{columns, time};
+use super::words::{are_wider, columns, time};
 use crate::model::fold::fold;
 use crate::model::inventory::{Rule, Schedule, days};
 use crate::model::schedule::Record;
@@ -23,11 +23,18 @@ pub struct Row<'a> {
     pub runs: bool,
 }
 
+/// Characters of a time that are left out where there is no room: the year.
+const YEAR: usize = 5;
+
 /// A row for each schedule.
 pub fn list(rows: &[Row<'_>], now_ms: i64, width: usize) -> Vec<String> {
     let head = ["NAME", "WHEN", "NEXT", "LAST RUN", "EXIT", "PROVEN", "HOSTS"];
-    let mut grid: Vec<Vec<String>> = vec![head.map(String::from).to_vec()];
-    grid.extend(rows.iter().map(|row| cells(row, now_ms)));
+    let grid = |skipped: usize| -> Vec<Vec<String>> {
+        let rows = rows.iter().map(|row| cells(row, now_ms, skipped));
+        std::iter::once(head.map(String::from).to_vec()).chain(rows).collect()
+    };
+    let whole = grid(0);
+    let grid = if are_wider(&whole, width) { grid(YEAR) } else { whole };
     columns(&grid, width).into_iter().chain(rows.iter().filter_map(what_went_wrong)).collect()
 }
 
@@ -40,8 +47,9 @@ fn what_went_wrong(row: &Row<'_>) -> Option<String> {
     Some(format!("{}: {what}", row.schedule.name))
 }
 
-fn cells(row: &Row<'_>, now_ms: i64) -> Vec<String> {
-    let when = |at: Option<i64>| at.map_or_else(|| "-".to_owned(), minute);
+fn cells(row: &Row<'_>, now_ms: i64, skipped: usize) -> Vec<String> {
+    let when =
+        |at: Option<i64>| at.map_or_else(|| "-".to_owned(), |at_ms| minute(at_ms).chars().skip(skipped).collect());
     let next = match row.next_ms {
         _ if row.runs => "runs".to_owned(),
         Some(at) if at <= now_ms => "now".to_owned(),
@@ -123,5 +131,8 @@ mod tests {
             row(&weekly, open, now + 86_400_000, false),
         ];
         insta::assert_snapshot!(list(&rows, now, 100).join("\n"));
+        let narrow = list(&rows, now, 70);
+        assert!(narrow[1].starts_with("config  every 1h   02-08 15:00  -  "), "{narrow:?}");
+        assert!(narrow.iter().all(|line| line.len() <= 70), "{narrow:?}");
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::plain::plain;
-use super::words::{columns, counted, time, wrapped};
+use super::words::{are_wider, columns, counted, time, wrapped};
 use crate::model::size::size;
 use crate::model::snapshot::{ChangedLink, Difference, LinkEntry, Links, Manifest, Summary};
 
@@ -12,6 +12,9 @@ pub type Row = (String, Result<(Summary, Option<i64>), String>);
 
 /// Up to so many paths are listed where they aren't all asked for.
 const LISTED: usize = 10;
+
+/// The column of the service; that of the profile is beside it.
+const SERVICE: usize = 2;
 
 /// A row for each snapshot.
 pub fn list(rows: &[Row], width: usize) -> Vec<String> {
@@ -24,7 +27,15 @@ pub fn list(rows: &[Row], width: usize) -> Vec<String> {
             Err(error) => broken.push(format!("{id}  can't be read: {error}")),
         }
     }
-    columns(&grid, width).into_iter().chain(broken).collect()
+    fitting(grid, width).into_iter().chain(broken).collect()
+}
+
+/// Service and profile stand in the id, too: where there is no room they are said there alone.
+fn fitting(mut grid: Vec<Vec<String>>, width: usize) -> Vec<String> {
+    if are_wider(&grid, width) {
+        grid.iter_mut().for_each(|row| drop(row.drain(SERVICE..SERVICE + 2)));
+    }
+    columns(&grid, width)
 }
 
 fn cells(one: &Summary, proven: Option<i64>) -> Vec<String> {
@@ -175,5 +186,19 @@ pub fn verdicts(rows: &[(&Summary, &[String])], width: usize) -> Vec<String> {
             if stays.is_empty() { ("goes", "no rule keeps it".to_owned()) } else { ("stays", stays.join(", ")) };
         vec![one.id.clone(), made, one.service.clone(), one.profile.clone(), what.to_owned(), why]
     };
-    columns(&rows.iter().map(row).collect::<Vec<_>>(), width)
+    fitting(rows.iter().map(row).collect(), width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_id_says_goes_first_where_there_is_no_room() {
+        let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+        let grid =
+            || vec![row(["ID", "MADE", "SERVICE", "PROFILE", "SIZE"]), row(["1-a-data", "now", "a", "data", "1 B"])];
+        assert_eq!(fitting(grid(), 42)[1], "1-a-data  now   a        data     1 B");
+        assert_eq!(fitting(grid(), 30)[1], "1-a-data  now   1 B");
+    }
 }

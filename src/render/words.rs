@@ -52,12 +52,23 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
     lines
 }
 
+/// How wide each column is.
+fn widths(grid: &[Vec<String>]) -> Vec<usize> {
+    let most = grid.iter().map(Vec::len).max().unwrap_or(0);
+    (0..most)
+        .map(|column| grid.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect()
+}
+
+/// Whether lines of [`columns`] are longer than that.
+pub fn are_wider(grid: &[Vec<String>], width: usize) -> bool {
+    let widths = widths(grid);
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > width
+}
+
 /// Rows of cells in columns as wide as what is in them; a line longer than `width` is broken between words.
 pub fn columns(grid: &[Vec<String>], width: usize) -> Vec<String> {
-    let most = grid.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..most)
-        .map(|column| grid.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-        .collect();
+    let widths = widths(grid);
     let line = |row: &Vec<String>| {
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         let line = padded.collect::<Vec<_>>().join("  ").trim_end().to_owned();

@@ -49,7 +49,10 @@ fn a_run_that_was_left_before_its_blocks_stays_unfinished_and_claims_no_start() 
         let stop = Request::Call { host: host.into(), program: "systemctl".into(), args };
         sim.control().ask(&stop).unwrap();
     }
-    let resumed = fleet.run(&["resume", "--yes"]);
+    // Its last event is old.
+    let next = format!("fleet resume {id}");
+    fleet.run(&["resume", "--yes"]).says(2, &["stands since 1970-01-01", &next]);
+    let resumed = fleet.run(&["resume", &id, "--yes"]);
     resumed.says(1, &["no block has come, and val-[1-3] doesn't run: ", "fleet start -l 'val-1 or val-2 or val-3'"]);
 }
 

@@ -42,6 +42,21 @@ async fn another_node_in_its_place_is_not_well() {
     let (ended, _) = carry_out(&world, &plan).await;
     assert!(matches!(&ended, Ended::NoBlock(why) if why.contains("v2: is node v2, not another")), "{ended:?}");
     assert_restored(&world, "but for its name");
+    assert!(world.now() < Duration::from_secs(30), "waited for in vain: {:?}", world.now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_node_that_is_not_well_yet_waits_for_is_told_now_and_then() {
+    let mut plan = restore_data();
+    plan.targets.get_mut("v2").unwrap().chain_id = "another".into();
+    let world = World::new();
+    let (ended, journal) = carry_out(&world, &plan).await;
+    assert!(matches!(&ended, Ended::NoBlock(why) if why.contains("v2: is on chain c-1, not another")), "{ended:?}");
+    let words =
+        |what: &What| matches!(what, What::Waiting { text } if text.contains("v2: is on chain c-1, not another"));
+    let told = journal.events().iter().filter(|event| words(&event.what)).count();
+    let bound = plan.stages[4].timeout_ms / 1000;
+    assert!(told > 0 && told < 10, "{told} times within {bound} s");
 }
 
 #[tokio::test(start_paused = true)]

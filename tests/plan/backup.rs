@@ -1,11 +1,14 @@
 //! Backups of hosts that run no node, beside nodes and alone.
 
 use fleet::model::backup::Profile;
+use fleet::model::event::{Event, RunState, What};
 use fleet::model::facts::{RoundState, VoteSeen};
 use fleet::model::inventory::ServiceId;
 use fleet::model::plan::{Action, Operation};
 use fleet::ops::{self, BackupOf};
+use fleet::render::paint::Paint;
 use fleet::render::plan::plan_text;
+use fleet::render::run::Teller;
 
 use crate::world::{World, address, hosts};
 
@@ -145,4 +148,27 @@ fn a_vote_that_came_too_late_for_the_last_commit_counts_where_the_next_round_has
         facts.rpc.round = Some(round);
     });
     seen.plan().unwrap();
+}
+
+#[test]
+fn what_stands_on_the_screen_while_copies_come_says_when_none_do() {
+    let plan = databases(&["sentry-1"]).plan().unwrap().plan;
+    let mut teller = Teller::new(&plan, RunState::default(), Paint { color: false });
+    let service = ServiceId { host: "sentry-1".into(), service: "node".into() };
+    let progress = |done| What::Progress { service: service.clone(), done, all: 100_000_000 };
+    let events = [
+        (0, What::RunStarted { run: "R".into(), digest: plan.digest().to_string(), owner: "ana@laptop".into() }),
+        (1_000, What::StageStarted { stage: 1, name: "store".into() }),
+        (2_000, progress(0)),
+        (4_000, progress(20_000_000)),
+    ];
+    for (at_ms, what) in events {
+        teller.lines(&Event { at_ms, what });
+    }
+    assert_eq!(teller.now(4_000), "  4.0 s  store     20 MB of 100 MB, 10 MB/s, 8.0 s left");
+    assert!(
+        teller.now(24_000).ends_with("20 MB of 100 MB, 909 kB/s, nothing came for 20.0 s"),
+        "{}",
+        teller.now(24_000)
+    );
 }

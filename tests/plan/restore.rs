@@ -194,3 +194,14 @@ fn a_node_outside_systemd_and_one_that_is_held_are_refused() {
     let world = restoring(company(), HEIGHT, &["val-3"]).on("val-3", |facts| facts.held = true);
     assert!(refused(&world).contains("held val-3"));
 }
+
+#[test]
+fn a_node_whose_key_is_gone_is_not_expected_to_sign_with_it_again() {
+    let lost = |world: World| {
+        world.on("sentry-1", |facts| (facts.key, facts.signer) = (KeyFacts::Missing, SignerFacts::Missing))
+    };
+    let mut world = lost(restoring(company(), HEIGHT, &["sentry-1"]).stopped("sentry-1")).remembered(&POWERS);
+    let cached = &mut world.cached.as_mut().unwrap().1;
+    cached.insert("sentry-1".into(), address(900));
+    assert_eq!(planned(&world).plan.targets["sentry-1"].address, None);
+}

@@ -226,5 +226,5 @@ fn what_goes_on_now_is_one_line_with_its_bound() {
     let mut teller = Teller::new(&script.plan, RunState::default(), Paint { color: false });
     script.events.iter().for_each(|event| drop(teller.lines(event)));
     let line = teller.now(START + 1_600);
-    assert_eq!(line.trim(), format!("1.6 s  start     0 of {}, at most 78.0 s", POWERS.len() + 2));
+    assert_eq!(line.trim(), format!("1.6 s  start     0 of {}, at most 1m18s", POWERS.len() + 2));
 }

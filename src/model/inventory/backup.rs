@@ -159,6 +159,7 @@ mod tests {
     fn what_is_wrong_is_named_at_its_place() {
         for (section, what) in [
             ("[backup]\nstor = \"x\"", "did you mean \"store\"?"),
+            ("[backup]\nstore = \"ftp://h/f\"", "fleet doesn't speak ftp"),
             ("[backup.keep]\nlasst = 3", "did you mean \"last\"?"),
             ("[backup.keep]\nlast = -1", "-1 can't be a number of snapshots"),
             ("[backup.keep]\nwithin = \"soon\"", "isn't a time span"),

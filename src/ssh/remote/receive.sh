@@ -15,7 +15,7 @@ open_folder() {
         command -v "$tool" >/dev/null || fail "$tool is missing"
     done
     tar --version 2>/dev/null | grep -q GNU || fail "tar is not GNU tar"
-    [ -d "$db_dir" ] || fail "there is no folder $db_dir"
+    [ -d "$db_dir" ] || fail "there is no folder $db_dir: make it, of the node's user, first"
     for name; do
         # What lies elsewhere would be left behind without a word; a mount can't be renamed.
         [ ! -L "$db_dir/$name" ] || fail "$db_dir/$name is a symbolic link: exchange it by hand"
