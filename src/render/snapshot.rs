@@ -33,7 +33,9 @@ pub fn list(rows: &[Row], width: usize) -> Vec<String> {
 /// Service and profile stand in the id, too: where there is no room they are said there alone.
 fn fitting(mut grid: Vec<Vec<String>>, width: usize) -> Vec<String> {
     if are_wider(&grid, width) {
-        grid.iter_mut().for_each(|row| drop(row.drain(SERVICE..SERVICE + 2)));
+        for row in &mut grid {
+            row.drain(SERVICE..SERVICE + 2);
+        }
     }
     columns(&grid, width)
 }
