@@ -108,8 +108,10 @@ fn find(context: &Context, args: &ResumeArgs) -> Result<RunDir> {
     }
     let last = last_unfinished(&context.places)?
         .ok_or_else(|| Error::usage("there is no unfinished run").hint("see all: fleet runs list"))?;
-    let at_ms = last.read()?.state.last_ms;
-    if context.now_ms() - at_ms > BY_ITSELF_MS {
+    let stored = last.read()?;
+    let at_ms = stored.state.last_ms;
+    // A time to come is of a clock that was wrong.
+    if stored.is_left() && !(-BY_ITSELF_MS / 24..BY_ITSELF_MS).contains(&(context.now_ms() - at_ms)) {
         let id = last.id();
         return Err(Error::usage(format!("the last unfinished run, {id}, stands since {}", time(at_ms)))
             .hint(format!("what it was to do may no longer be wanted; if it is: fleet resume {id}")));

@@ -17,8 +17,8 @@ use crate::render::run::Teller;
 
 /// How often the line that is written over is renewed.
 const TICK: Duration = Duration::from_millis(100);
-/// Without a terminal: how long nothing may be said, at first; a tenth of the time that has passed, later.
-const QUIET: Duration = Duration::from_secs(10);
+/// Without a terminal: how long nothing may be said, ms: a tenth of the time that has passed, within these bounds.
+const QUIET_MS: (i64, i64) = (10_000, 300_000);
 
 /// The screen of one run.
 pub struct Screen {
@@ -33,6 +33,7 @@ struct Shown {
     bar: ProgressBar,
     events: Vec<Event>,
     said_ms: i64,
+    begun_ms: i64,
 }
 
 impl Screen {
@@ -52,6 +53,7 @@ impl Screen {
             bar,
             events: Vec::new(),
             said_ms: SystemClock.unix_ms(),
+            begun_ms: SystemClock.unix_ms(),
         };
         let shared = Arc::new(Mutex::new(shown));
         let ticker = tokio::spawn(tick(Arc::clone(&shared), live));
@@ -100,8 +102,7 @@ impl Shown {
     fn renew(&mut self, live: bool) {
         let now_ms = SystemClock.unix_ms();
         // What takes hours needs no line every ten seconds.
-        let passed_ms = now_ms - self.teller.state().started_ms;
-        let quiet_ms = i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX).max(passed_ms / 10);
+        let quiet_ms = ((now_ms - self.begun_ms) / 10).clamp(QUIET_MS.0, QUIET_MS.1);
         let doing = self.teller.now(now_ms);
         if live {
             self.bar.set_message(doing);

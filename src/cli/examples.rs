@@ -168,7 +168,8 @@ once; then fleet resume.";
 
 /// `fleet resume`
 pub const RESUME: &str = "\
-Nothing is repeated: what was under way is looked at on its host first.
+Nothing is repeated: what was under way is looked at on its host first. A run
+that has stood for more than a day must be named.
 
 Examples:
   fleet resume

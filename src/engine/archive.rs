@@ -124,7 +124,8 @@ pub(super) async fn send(run: &Run, target: &Target, until: Instant) -> Outcome 
     }
 }
 
-/// Tells how far those whose databases were exchanged are behind the chain, by its other nodes.
+/// Tells how far those whose databases were exchanged are behind the chain, by its other nodes. Only votes above what
+/// these have are new: the blocks to catch up have the validator's own from before the stop.
 pub(super) async fn tell_behind(run: &Run) {
     let Some(restore) = &run.plan.restore else { return };
     let heights = restore.tips.iter().map(|(host, address)| async move {
@@ -136,7 +137,9 @@ pub(super) async fn tell_behind(run: &Run) {
     });
     let statuses = join_all(heights).await.into_iter().flatten();
     let tip = statuses.filter(|status| status.chain_id == run.plan.chain_id).map(|status| status.height).max();
-    if let Some(text) = tip.and_then(|tip| restore.behind(tip, run.plan.block_time_ms)) {
+    let Some(tip) = tip else { return };
+    run.emit(What::Baseline { height: tip });
+    if let Some(text) = restore.behind(tip, run.plan.block_time_ms) {
         run.emit(What::Remark { text });
     }
 }

@@ -20,6 +20,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const TELL: Duration = Duration::from_secs(30);
 /// The longest pause between two such words.
 const TELL_AT_LAST: Duration = Duration::from_secs(300);
+/// How long another node must have answered in a node's place: what answers while it opens its databases goes away.
+const SURE: Duration = Duration::from_secs(10);
 /// How long the last look may take.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -78,7 +80,7 @@ pub(super) enum Look {
         height: Option<u64>,
     },
     Not(String),
-    /// Waiting changes nothing.
+    /// Waiting changes nothing, if it is seen for a while.
     Never(String),
 }
 
@@ -119,13 +121,14 @@ async fn new_block(prober: &dyn Prober, target: &Target, baseline: u64) -> Resul
 async fn healthy(prober: &dyn Prober, target: &Target, baseline: u64) -> Result<Look, Fault> {
     let status = parse(&rpc_body(prober, target, RpcQuery::Status).await?, rpc::status)?;
     if status.chain_id != target.chain_id {
-        return Ok(Look::Not(format!("is on chain {}, not {}", status.chain_id, target.chain_id)));
+        return Ok(Look::Never(format!("is on chain {}, not {}", status.chain_id, target.chain_id)));
     }
     if let Some(other) = another_node(target, &status) {
         return Ok(Look::Never(other));
     }
     if status.height <= baseline || status.catching_up {
-        return Ok(Look::Not(format!("is at height {}", status.height)));
+        let how = if status.catching_up { "catches up, at height" } else { "is at height" };
+        return Ok(Look::Not(format!("{how} {}", status.height)));
     }
     let signs = target.power != Some(0) && status.voting_power > 0;
     // The last whole commit is that of the block before the last; the block after the first look may have its vote from
@@ -223,11 +226,17 @@ pub(super) async fn settle_telling(
     let mut last = Err("no answer".to_owned());
     let bound = until.max(Instant::now() + LOOK);
     let (mut pause, mut due) = (TELL, Instant::now() + TELL);
+    let mut never_since = None;
     loop {
-        match timeout_at(bound, look(prober, check, target, baseline)).await {
+        let seen = timeout_at(bound, look(prober, check, target, baseline)).await;
+        let since = matches!(seen, Ok(Ok(Look::Never(_)))).then(|| never_since.unwrap_or_else(Instant::now));
+        never_since = since;
+        match seen {
             Ok(Ok(Look::Holds { height })) => return (Outcome::Done, height),
-            Ok(Ok(Look::Never(reason))) => return (Outcome::Failed { reason }, None),
-            Ok(Ok(Look::Not(reason))) => last = Ok(reason),
+            Ok(Ok(Look::Never(reason))) if since.is_some_and(|since| since.elapsed() >= SURE) => {
+                return (Outcome::Failed { reason }, None);
+            }
+            Ok(Ok(Look::Not(reason) | Look::Never(reason))) => last = Ok(reason),
             Ok(Err(fault)) => last = Err(fault.reason),
             Err(_) => {}
         }

@@ -290,7 +290,7 @@ async fn observe(run: &Run, target: &Target, step: &Step, until: Instant) -> Out
         let tell = |why: &str| run.emit(What::Waiting { text: format!("{}: {why}", target.service) });
         // What comes after the first answer is made with its help.
         let (seen, height) = check::settle_telling(&*run.transport, (Check::NewBlock, target, 0), until, tell).await;
-        let Some(height) = height else { return seen };
+        let Some(height) = height.map(|height| height.max(run.state().baseline)) else { return seen };
         return check::settle_telling(&*run.transport, (step.verify, target, height), until, tell).await.0;
     }
     if step.verify == Check::NewBlock && run.state().baseline == 0 {

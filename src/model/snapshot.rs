@@ -34,8 +34,13 @@ pub fn is_bucket(place: &Path) -> bool {
 
 /// A store's place as somebody named it. The error says why nothing can be kept there.
 pub fn store_place(named: PathBuf) -> std::result::Result<PathBuf, String> {
-    match named.to_str().and_then(|text| text.split_once("://")) {
-        Some((scheme, _)) if !is_bucket(&named) => {
+    let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let text = named.to_str().unwrap_or_default();
+    match text.split_once(':') {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("s3") && !is_bucket(&named) => {
+            Err(format!("a bucket is written {BUCKET}BUCKET/FOLDER"))
+        }
+        Some((scheme, rest)) if rest.starts_with("//") && is_scheme(scheme) && !is_bucket(&named) => {
             Err(format!("a store is a folder or {BUCKET}BUCKET/FOLDER; fleet doesn't speak {scheme}"))
         }
         _ => Ok(named),

@@ -31,16 +31,28 @@ pub fn plan(request: &Request, situation: &Situation<'_>) -> Result<Planned, Ref
     if verdict.refused() {
         return Err(Refusal { findings: verdict.findings });
     }
-    let plan = assemble(&scene, &verdict);
+    let mut plan = assemble(&scene, &verdict);
     let findings = policy::violations(&plan, situation.inventory, situation.facts, &scene.votes());
-    if findings.is_empty() { Ok(Planned { plan, remarks: verdict.remarks }) } else { Err(Refusal { findings }) }
+    let (accepted, findings) = rules::split(findings, &request.accept);
+    if !findings.is_empty() {
+        return Err(Refusal { findings });
+    }
+    plan.accepted.extend(accepted.iter().map(|finding| finding.rule.clone()));
+    plan.accepted.sort();
+    plan.accepted.dedup();
+    plan.notices.extend(accepted);
+    rules::sort(&mut plan.notices);
+    Ok(Planned { plan, remarks: verdict.remarks })
 }
 
 /// What speaks against a plan by what is true now: its hosts may have been looked at hours ago.
 pub fn against(plan: &Plan, situation: &Situation<'_>) -> Vec<Finding> {
     let request = Request::of(plan.operation, &plan.chain, plan.hosts(), 0, &[]);
     match Scene::new(&request, situation) {
-        Ok(scene) => policy::violations(plan, situation.inventory, situation.facts, &scene.votes()),
+        Ok(scene) => {
+            let findings = policy::violations(plan, situation.inventory, situation.facts, &scene.votes());
+            rules::split(findings, &plan.accepted).1
+        }
         Err(refusal) => refusal.findings,
     }
 }

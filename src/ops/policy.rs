@@ -191,13 +191,15 @@ impl World<'_> {
         };
         let quorum = self.votes.quorum;
         let lost = !declared && quorum > 0 && before >= quorum && self.online() < quorum;
-        // Those that the plan has stopped by then take part in it.
-        let ran = |one: &ServiceId| self.facts.service(one).is_some_and(runs);
-        let taken = |one: &Target| one.power != Some(0) && !self.live.contains(&one.service) && ran(&one.service);
+        // Those that voted and that the plan has stopped by then take part in it.
+        let voted = |one: &Target| one.address.as_ref().is_some_and(|address| self.votes.online.contains_key(address));
+        let taken = |one: &Target| voted(one) && !self.live.contains(&one.service);
         let stopped = self.plan.targets.values().filter(|one| one.service == *service || taken(one));
         let down: Vec<&ServiceId> = stopped.map(|one| &one.service).collect();
-        let whose = if down.len() == 1 { "its stop takes" } else { "their stops together take" };
-        let text = format!("{whose} the voting power under the quorum ({quorum})");
+        let (whose, who) =
+            if down.len() == 1 { ("its stop takes", "it votes") } else { ("their stops together take", "they vote") };
+        let text =
+            format!("{whose} the voting power under the quorum ({quorum}): the chain would stand until {who} again");
         lost.then(|| about("quorum", down, text))
     }
 }

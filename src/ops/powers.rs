@@ -66,22 +66,29 @@ impl<'a> Powers<'a> {
     }
 }
 
-/// Addresses that vote now: whose vote any node has seen in the round under way, and on a chain that advances who signed
-/// one of the last two commits that any node has seen. A commit may lack votes that came a moment late, and of a round
-/// that has just begun there are none yet.
+/// Addresses that vote now: on a chain that advances who signed one of the last two commits that any node has seen, and
+/// whose vote any node has seen at the height after these, for a commit may lack votes that came a moment late; else whose
+/// vote any node has seen in the round under way.
 pub(super) fn voting(chain: &Chain, situation: &Situation<'_>) -> BTreeSet<String> {
-    let voters = rpc_facts(chain, situation).flat_map(voters);
+    let all = || rpc_facts(chain, situation);
     if !situation.advancing {
-        return voters.collect();
+        return all().flat_map(voters).collect();
     }
-    let commits = || rpc_facts(chain, situation).filter_map(|rpc| rpc.last_commit.as_ref());
+    let commits = || all().filter_map(|rpc| rpc.last_commit.as_ref());
     let newest = commits().map(|commit| commit.height).max().unwrap_or(0);
-    let last = commits().filter(|commit| commit.height + 1 >= newest);
-    last.flat_map(|commit| commit.signed.iter().cloned()).chain(voters).collect()
+    let signers =
+        commits().filter(|commit| commit.height + 1 >= newest).flat_map(|commit| commit.signed.iter().cloned());
+    // A node that stands still shows votes of long ago.
+    let under_way = |rpc: &&RpcFacts| rpc.round.as_ref().is_some_and(|round| round.height == newest + 1);
+    signers.chain(all().filter(under_way).flat_map(voters)).collect()
 }
 
 fn voters(rpc: &RpcFacts) -> Vec<String> {
     let (Some(round), Some(set)) = (&rpc.round, &rpc.validators) else { return Vec::new() };
+    // Asked one after the other: the set may be that of another height by now.
+    if set.validators.len() != round.prevotes.votes.len() || quorum::total(set) != round.prevotes.total {
+        return Vec::new();
+    }
     let seen = |(index, one): (usize, &crate::model::facts::Validator)| {
         let vote = |votes: &[VoteSeen]| votes.get(index).is_some_and(|vote| *vote != VoteSeen::Missing);
         (vote(&round.prevotes.votes) || vote(&round.precommits.votes)).then(|| one.address.clone())
@@ -111,9 +118,7 @@ pub(super) fn nodes<'a>(
 fn addresses(chain: &Chain, situation: &Situation<'_>) -> BTreeMap<String, String> {
     let address = |(service, facts): (&Service, Option<&ServiceFacts>)| {
         let name = service.id.to_string();
-        // A key that is seen to be gone is nobody's any more.
-        let gone = facts.is_some_and(|facts| facts.key == KeyFacts::Missing && !signs_remotely(facts));
-        let cached = situation.cached_addresses.and_then(|known| known.get(&name)).filter(|_| !gone).cloned();
+        let cached = situation.cached_addresses.and_then(|known| known.get(&name)).cloned();
         facts.and_then(|facts| address(facts, &chain.chain_id)).or(cached).map(|address| (name, address))
     };
     nodes(chain, situation).filter_map(address).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::facts::{HostAnswer, NodeConfig, ServiceFacts};
+use crate::model::facts::{HostAnswer, KeyFacts, NodeConfig, ServiceFacts};
 use crate::model::inventory::{Chain, Host, Role, Service, ServiceId};
 use crate::model::plan::{LeftOut, Operation, PowerView, Target};
 use crate::ops::backup;
@@ -145,8 +145,10 @@ impl<'a> Scene<'a> {
         let default_db = if home.is_empty() { String::new() } else { format!("{home}/data") };
         let local = config.filter(|_| !facts.is_some_and(signs_remotely));
         let address = (class != Class::Needed).then(|| self.powers.addresses.get(&service.id.to_string()).cloned());
-        let address = address.flatten();
         let restores = self.request.operation == Operation::Restore;
+        // A key without power that is seen to be gone isn't expected to come back with the databases.
+        let gone = restores && facts.is_some_and(|facts| facts.key == KeyFacts::Missing && !signs_remotely(facts));
+        let address = address.flatten().filter(|address| !(gone && self.powers.of(address) == Some(0)));
         Target {
             service: service.id.clone(),
             unit: service.unit.clone(),

@@ -13,8 +13,8 @@ use crate::render::plan::seals_running;
 use crate::render::span::span;
 use crate::render::words::{clock, seconds};
 
-/// How long nothing may come from hosts before that is said, ms.
-const SILENT_MS: i64 = 10_000;
+/// How long nothing may come before that is said, ms: proof of a segment that is read from a slow store takes a while.
+const SILENT_MS: i64 = 60_000;
 
 /// Turns events into lines.
 pub struct Teller {
@@ -34,6 +34,8 @@ pub struct Teller {
     coming: BTreeMap<String, (u64, u64)>,
     /// When it began, Unix ms.
     store_since_ms: i64,
+    /// When more came last, Unix ms.
+    grew_ms: i64,
 }
 
 impl Teller {
@@ -52,6 +54,7 @@ impl Teller {
             taken_over: Vec::new(),
             coming: BTreeMap::new(),
             store_since_ms: 0,
+            grew_ms: 0,
         }
     }
 
@@ -194,7 +197,10 @@ impl Teller {
                 if self.coming.is_empty() {
                     self.store_since_ms = self.state.last_ms;
                 }
-                self.coming.insert(service.to_string(), (*done, *all));
+                let before = self.coming.insert(service.to_string(), (*done, *all));
+                if before.is_none_or(|(before, _)| before < *done) {
+                    self.grew_ms = self.state.last_ms;
+                }
                 Vec::new()
             }
             What::Kept { service, kept } => {
@@ -317,7 +323,7 @@ impl Teller {
         let left = (all - done.min(all)).checked_div(rate).map_or_else(String::new, |left| {
             format!(", {} left", seconds(i64::try_from(left.saturating_mul(1000)).unwrap_or(i64::MAX)))
         });
-        let silent_ms = at_ms - self.state.last_ms;
+        let silent_ms = at_ms - self.grew_ms;
         let left = if silent_ms < SILENT_MS { left } else { format!(", nothing came for {}", seconds(silent_ms)) };
         format!("{} of {}, {}/s{left}", size(done), size(all), size(rate))
     }

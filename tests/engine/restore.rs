@@ -48,12 +48,14 @@ async fn another_node_in_its_place_is_not_well() {
 #[tokio::test(start_paused = true)]
 async fn what_a_node_that_is_not_well_yet_waits_for_is_told_now_and_then() {
     let mut plan = restore_data();
-    plan.targets.get_mut("v2").unwrap().chain_id = "another".into();
+    plan.targets.get_mut("v2").unwrap().rpc = None;
     let world = World::new();
     let (ended, journal) = carry_out(&world, &plan).await;
-    assert!(matches!(&ended, Ended::NoBlock(why) if why.contains("v2: is on chain c-1, not another")), "{ended:?}");
-    let words =
-        |what: &What| matches!(what, What::Waiting { text } if text.contains("v2: is on chain c-1, not another"));
+    assert!(
+        matches!(&ended, Ended::NoBlock(why) if why.contains("v2: unknown, its RPC address is unknown")),
+        "{ended:?}"
+    );
+    let words = |what: &What| matches!(what, What::Waiting { text } if text == "v2: its RPC address is unknown");
     let told = journal.events().iter().filter(|event| words(&event.what)).count();
     let bound = plan.stages[4].timeout_ms / 1000;
     assert!(told > 0 && told < 10, "{told} times within {bound} s");

@@ -83,6 +83,7 @@ fn a_divergent_node_gets_the_databases_of_another_and_its_own_are_kept() {
     let lab = Lab::fresh();
     let fleet = Controller::new(&lab, &[]);
     fleet.backup(&["sentry-1", "--profile", "data"]).exits(0);
+    lab.wait_until_all_sign_again();
     let node = lab.node("val-5");
     let table = databases(&node).into_iter().find(|path| path.ends_with("state.db")).unwrap().join("divergent");
     fs::write(&table, "as it was").unwrap();
@@ -103,6 +104,9 @@ fn a_key_without_its_signers_state_and_a_chain_without_its_quorum_are_refused() 
     let before = lab.units(&[]);
     fleet.restore(&["latest", "val-1", "val-2", "--yes"]).exits(3).says("quorum");
     lab.assert_untouched(&before);
+    let tip = lab.tip();
+    fleet.restore(&["latest", "val-1", "val-2", "--yes", "--accept", "quorum"]).exits(0).says("warning (quorum)");
+    assert!(lab.tip() >= tip + 3, "at {}: votes of before the stop at {tip} were taken for new ones", lab.tip());
     let node = lab.node("val-5");
     node.stop();
     let aside = node.signer_file.with_extension("kept");
@@ -133,6 +137,7 @@ fn a_reboot_in_the_middle_leaves_the_node_down_until_the_run_is_resumed() {
     let fleet = Controller::new(&lab, &[]);
     fleet.backup(&["sentry-1", "--profile", "data"]).exits(0);
     let node = lab.node("val-3");
+    lab.wait_until_all_sign_again();
     let before = signed(&node);
     stands_still_at(&node, "state.db");
     let store = fleet.store();

@@ -2,7 +2,7 @@
 
 use fleet::model::backup::Profile;
 use fleet::model::event::{Event, RunState, What};
-use fleet::model::facts::{RoundState, VoteSeen};
+use fleet::model::facts::{RoundState, VoteSeen, VoteTally};
 use fleet::model::inventory::ServiceId;
 use fleet::model::plan::{Action, Operation};
 use fleet::ops::{self, BackupOf};
@@ -10,7 +10,7 @@ use fleet::render::paint::Paint;
 use fleet::render::plan::plan_text;
 use fleet::render::run::Teller;
 
-use crate::world::{World, address, hosts};
+use crate::world::{HEIGHT, World, address, hosts};
 
 const POWERS: [u64; 4] = [10, 10, 10, 10];
 
@@ -141,13 +141,17 @@ fn a_vote_that_came_too_late_for_the_last_commit_counts_where_the_next_round_has
     });
     let refusal = late.plan().unwrap_err();
     assert_eq!(refusal.findings[0].rule, "quorum", "20 of 40 would be left: {:?}", refusal.findings);
-    let votes = vec![VoteSeen::Missing, VoteSeen::Block("AB".into()), VoteSeen::Missing, VoteSeen::Missing];
-    let seen = late.on("val-3", |facts| {
-        let mut round = RoundState::default();
-        round.prevotes.votes = votes;
-        facts.rpc.round = Some(round);
-    });
-    seen.plan().unwrap();
+    let votes = [VoteSeen::Missing, VoteSeen::Block("AB".into()), VoteSeen::Missing, VoteSeen::Missing];
+    let seen = |height: u64, total: u64| {
+        let prevotes = VoteTally { votes: votes.to_vec(), power: 10, total };
+        let round = RoundState { height, prevotes, ..RoundState::default() };
+        World { facts: late.facts.clone(), ..databases(&["val-1"]) }.on("val-3", |facts| facts.rpc.round = Some(round))
+    };
+    seen(HEIGHT + 1, 40).plan().unwrap();
+    // Of a node that stands still, and where the set has changed since.
+    for (height, total) in [(HEIGHT, 40), (HEIGHT + 1, 50)] {
+        assert_eq!(seen(height, total).plan().unwrap_err().findings[0].rule, "quorum");
+    }
 }
 
 #[test]
@@ -161,14 +165,12 @@ fn what_stands_on_the_screen_while_copies_come_says_when_none_do() {
         (1_000, What::StageStarted { stage: 1, name: "store".into() }),
         (2_000, progress(0)),
         (4_000, progress(20_000_000)),
+        // It is told every second, whatever came.
+        (23_000, progress(20_000_000)),
     ];
     for (at_ms, what) in events {
         teller.lines(&Event { at_ms, what });
     }
-    assert_eq!(teller.now(4_000), "  4.0 s  store     20 MB of 100 MB, 10 MB/s, 8.0 s left");
-    assert!(
-        teller.now(24_000).ends_with("20 MB of 100 MB, 909 kB/s, nothing came for 20.0 s"),
-        "{}",
-        teller.now(24_000)
-    );
+    assert_eq!(teller.now(24_000), " 24.0 s  store     20 MB of 100 MB, 909 kB/s, 88.0 s left");
+    assert_eq!(teller.now(64_000), " 64.0 s  store     20 MB of 100 MB, 323 kB/s, nothing came for 60.0 s");
 }

@@ -82,6 +82,7 @@ fn an_id_that_is_wrong_says_what_to_write() {
     world.fleet(&["show", "09"]).says(2, &["there is no snapshot \"09\"", "next: the newest are 01BB, 01AB, 01AA"]);
     world.fleet(&["show", "val-2:latest"]).says(2, &["no snapshot of val-2", "did you mean \"val-1\"?"]);
     world.fleet(&["list", "--store", "ftp://host/folder"]).says(2, &["s3://BUCKET/FOLDER", "doesn't speak ftp"]);
+    world.fleet(&["list", "--store", "S3:/bucket"]).says(2, &["a bucket is written s3://BUCKET/FOLDER"]);
     world.fleet(&["copy", "ssh://host/folder"]).says(2, &["doesn't speak ssh"]);
     world.fleet(&["list", "--store", "/nowhere"]).says(2, &["there is no store at /nowhere", "next: "]);
     let home = world.beside("home");
@@ -130,6 +131,7 @@ fn a_prune_tells_why_asks_and_removes() {
             "01AA  2026-02-08 14:00  val-1  data  goes   no rule keeps it",
             "last 1 of 2",
             "1 snapshot to go, 2 to stay; ",
+            " kB would be set aside",
         ],
     );
     world.fleet(&["prune"]).says(2, &["there is no terminal to ask on", "next: --yes"]);
@@ -216,10 +218,11 @@ fn a_lost_manifest_is_damage_and_stops_a_prune() {
     std::fs::remove_file(world.root().join("manifests/01AB.json")).unwrap();
     let before = world.files();
     let lost = "the manifest of 01AB is lost: manifests/01AB.json is";
-    for args in [&["verify"][..], &["verify", "01AB"]] {
+    for args in [&["verify"][..], &["verify", "01ab"]] {
         world.fleet(args).says(1, &["manifests/01AB.json: ", lost, "needed by 01AB", "damaged: 1 object"]);
     }
     world.fleet(&["show", "01AB"]).says(1, &[lost]);
+    world.fleet(&["verify", "01A"]).says(2, &["2 snapshots begin with 01A"]);
     world.fleet(&["list"]).says(1, &["01AA  2026", "01AB  can't be read", "01BB  2026"]);
     let next = ["next: bring it back", "remove manifests/01AB.sha256", "next: nothing was removed"];
     world.fleet(&["prune", "--yes"]).says(1, &[&[lost], &next[..]].concat());

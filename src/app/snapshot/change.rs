@@ -158,7 +158,8 @@ fn shown(global: &Global, summaries: &[Summary], verdicts: &[Verdict]) {
     say(&screen::verdicts(&rows, width()).join("\n"));
     let go = verdicts.iter().filter(|one| !one.is_kept()).count();
     let (go, stay) = (counted(go, "snapshot"), verdicts.len() - go);
-    say(&format!("{go} to go, {stay} to stay; {} would be freed", size(freed(summaries, verdicts))));
+    let freed = size(freed(summaries, verdicts));
+    say(&format!("{go} to go, {stay} to stay; {freed} would be set aside, and be free after the grace time"));
 }
 
 fn done(global: &Global, snapshots: usize, pruned: &Pruned) {

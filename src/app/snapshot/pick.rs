@@ -8,30 +8,38 @@ use crate::store::Store;
 
 const LATEST: &str = "latest";
 
-/// The id that is meant.
+/// The id that is meant. An error says so where its manifest is lost.
 pub async fn one(store: &Store, text: &str) -> Result<String> {
+    let id = any(store, text).await?;
+    if store.lost().await?.contains(&id) { Err(store.missing(&id)) } else { Ok(id) }
+}
+
+/// The same, whether its manifest is lost or not.
+async fn any(store: &Store, text: &str) -> Result<String> {
     let ids = store.ids().await?;
     let host = text.strip_suffix(LATEST).and_then(|rest| rest.strip_suffix(':'));
     match (ids.last(), host) {
-        (None, _) => Err(Error::usage(format!("there is no snapshot in {} yet", store.place()))),
-        (Some(last), _) if text == LATEST => Ok(last.clone()),
-        (_, Some(host)) => latest_of(store, &ids, host).await,
-        _ if store.lost().await?.contains(text) => Err(store.missing(text)),
-        _ => beginning(&ids, text, &store.place()),
+        (Some(last), _) if text == LATEST => return Ok(last.clone()),
+        (Some(_), Some(host)) => return latest_of(store, &ids, host).await,
+        _ => {}
     }
+    let ids: BTreeSet<String> = ids.into_iter().chain(store.lost().await?).collect();
+    if ids.is_empty() {
+        return Err(Error::usage(format!("there is no snapshot in {} yet", store.place())));
+    }
+    beginning(&ids, text, &store.place())
 }
 
-/// All that are meant; all there are where none is named, with those whose manifest is lost.
+/// All that are meant; all there are where none is named. Those whose manifest is lost are among them.
 pub(super) async fn several(store: &Store, texts: &[String]) -> Result<BTreeSet<String>> {
     if texts.is_empty() {
         let mut ids = store.ids().await?;
         ids.extend(store.lost().await?);
         return Ok(ids);
     }
-    let lost = store.lost().await?;
     let mut ids = BTreeSet::new();
     for text in texts {
-        ids.insert(if lost.contains(text) { text.clone() } else { one(store, text).await? });
+        ids.insert(any(store, text).await?);
     }
     Ok(ids)
 }

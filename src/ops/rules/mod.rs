@@ -151,6 +151,14 @@ pub(super) fn nothing_to_do(chain: &str, left_out: &[LeftOut]) -> Finding {
     finding("nothing-to-do", Vec::new(), text + &missing.concat())
 }
 
+/// Those that are overruled, as warnings, and the others.
+pub(super) fn split(findings: Vec<Finding>, accepted: &[String]) -> (Vec<Finding>, Vec<Finding>) {
+    let overruled = |finding: &Finding| finding.severity == Severity::Refusal && accepted.contains(&finding.rule);
+    let (overruled, others): (Vec<_>, Vec<_>) = findings.into_iter().partition(overruled);
+    let warning = |finding| Finding { severity: Severity::Warning, ..finding };
+    (overruled.into_iter().map(warning).collect(), others)
+}
+
 /// The worst first, then by name.
 pub(super) fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| (&a.rule, &a.text).cmp(&(&b.rule, &b.text))));

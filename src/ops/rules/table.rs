@@ -38,9 +38,9 @@ pub(super) static ALL: &[Rule] = &[
          of a node that never was a validator see 'fleet rules signer-pair'",
         "CometBFT that finds no key makes a new one and overwrites the signer's state; one that finds no state may sign \
          again what it has signed. Either ends in a double sign. Nodes with a remote signer keep both elsewhere and are \
-         not asked. A sentry or a full node that has lost its whole data folder has a key that never was in the validator \
-         set: move its priv_validator_key.json away, then it can be restored, and its start makes a new pair of both. It \
-         can't be overruled."
+         not asked. Where a sentry or a full node that never was a validator has lost its whole data folder: move its \
+         priv_validator_key.json away, then it can be restored, and its start makes a new pair of both. It can't be \
+         overruled."
     ),
     rule!(
         "chain-id", Refusal, Always, Each(each::chain_id),
@@ -112,13 +112,15 @@ pub(super) static ALL: &[Rule] = &[
          reboots too. It is removed by the last step of that operation."
     ),
     rule!(
-        "quorum", Never, Always, Elsewhere,
+        "quorum", Refusal, Always, Elsewhere,
         "a stop would take the voting power online under the quorum",
-        "take fewer hosts, or wait until the others vote again; what 'fleet halt' has stopped is kept and restored as it stands",
+        "take fewer hosts, wait until the others vote again, or take the databases of a sentry or a full node; what 'fleet \
+         halt' has stopped is kept and restored as it stands",
         "Outside a declared halt the power that votes stays at the quorum or above at every point of a plan. A halt and a \
-         coordinated restart declare that the chain stops. It can't be overruled: 'fleet halt' says what is meant, and a \
-         node that stands still is backed up and restored without a stop. Databases of a sentry or a full node do for a \
-         validator, too."
+         coordinated restart declare that the chain stops. Where it is overruled, the chain stands from the stop until \
+         the node votes again: for a backup some seconds as a rule, for a restore until its databases are exchanged. A \
+         node that stands still is backed up and restored without a stop, and databases of a sentry or a full node do \
+         for a validator, too."
     ),
     rule!(
         "unproven", Never, Always, Elsewhere,

@@ -71,7 +71,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trickle_ends_and_a_slow_stream_goes_on() {
         let (came, error) = pieces(1, 1, 0).await;
-        assert_eq!((came, error.as_deref()), (59, Some("val-1: only 60 bytes came in 60 s")));
+        assert_eq!((came, error.as_deref()), (59, Some("val-1: only 60 B came in 60 s")));
         assert_eq!(pieces(20, 1, 0).await, (600, None));
         assert_eq!(pieces(1, 0, 30).await, (600, None), "its reader is slow, not the stream");
         let (came, error) = pieces(1_000_000, 61, 0).await;

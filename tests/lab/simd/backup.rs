@@ -128,6 +128,7 @@ fn a_validator_with_nothing_but_its_key_and_signers_state_gets_the_databases_of_
     assert!(paths(manifest).iter().any(|path| path.starts_with("data/application.db/")));
     assert_eq!(paths(manifest).into_iter().find(|path| path.starts_with("data/snapshots/")), None);
     assert!(left_out(manifest).contains_key("data/snapshots"), "{manifest}");
+    lab.wait_until_all_sign_again();
     let before = lab.units(&["val-4"]);
     // val-4 has its application's database elsewhere than the others: what is no whole is neither kept nor brought back.
     fleet.backup(&["val-4", "--profile", "data"]).exits(4).says("data/application.db is not in ");

@@ -124,6 +124,8 @@ fn sessions_that_are_killed_in_the_middle_of_a_restores_stream_change_nothing_an
     let lab = Lab::sdk();
     let fleet = Controller::new(&lab, &[]);
     fleet.backup(&["sentry-1", "--profile", "data"]).exits(0);
+    // They have lost their one sentry for a moment, and a stop without their votes is refused.
+    lab.wait_until_all_sign_again();
     let node = lab.node("val-3");
     let held = Held::new(&node.host, "tar", "--extract", HALF_UNPACKED);
     let before = (node.unit_state(), signed(&node));
