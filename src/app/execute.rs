@@ -118,11 +118,9 @@ fn words(plan: &Plan, run: &str, ended: &Ended, state: &RunState) -> (Option<Kin
         Ended::Done => finished(plan, state),
         Ended::NoBlock(reason) if plan.restore.is_some() => {
             let summary = format!("the databases are in place and the nodes started, but not well yet: {reason}");
-            (Some(Kind::Failed), summary, Some(
-                "watch it catch up, or see why it doesn't: fleet status; one that is another node than before, or has another \
-                 key: fleet halt it first"
-                    .into(),
-            ))
+            let next = "watch it catch up, or see why it doesn't: fleet status; one that is another node than before, or \
+                        has another key: fleet halt it first";
+            (Some(Kind::Failed), summary, Some(next.into()))
         }
         Ended::NoBlock(reason) => {
             let kept: Vec<String> = kept(plan, state).into_iter().chain(refused(state)).collect();

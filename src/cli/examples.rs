@@ -35,12 +35,13 @@ Examples:
 pub const BACKUP: &str = "\
 A node whose data is kept stands still only while its tables are linked into a
 clone: seconds, whatever their size; the host starts it again by itself even if
-fleet dies. One node after the other, each when the one before makes blocks
-again, and none whose stop would take the power under the quorum. A validator's
-data is kept only if it is named. Signer states are never kept. The newest snapshot that a node's
-application has taken by itself is --profile statesync. Keys and keyrings
-are kept only by --profile keys: as one object that age has encrypted in memory
-for the recipients of the inventory's [backup].
+fleet dies, unless it has stood for five minutes. One node after the other, each
+when the one before makes blocks again, and none whose stop would take the power
+under the quorum, unless that is accepted. A validator's data is kept only if its
+name or role is in the selector. Signer states are never kept. The newest snapshot
+that a node's application has taken by itself is --profile statesync. Keys and
+keyrings are kept only by --profile keys: as one object that age has encrypted in
+memory for the recipients of the inventory's [backup].
 
 Usual for a validator are config and cosmovisor, for sentries and full nodes data
 too. Of other hosts, while they run: provider is the home of each service that is

@@ -3,17 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 
 use super::examples;
-use crate::model::snapshot::store_place;
 
 /// Where the snapshots are.
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
     /// The store, a folder or `s3://BUCKET/FOLDER` [default: `store` of the inventory's [backup]]
-    #[arg(long, value_name = "PLACE", value_parser = PathBufValueParser::new().try_map(store_place))]
+    #[arg(long, value_name = "PLACE")]
     pub store: Option<PathBuf>,
 }
 
@@ -60,7 +58,6 @@ pub enum SnapshotCommand {
     #[command(after_help = examples::SNAPSHOT_COPY)]
     Copy {
         /// The other store, a folder or `s3://BUCKET/FOLDER`; it is made where nothing is yet
-        #[arg(value_parser = PathBufValueParser::new().try_map(store_place))]
         to: PathBuf,
         /// Which [default: all]
         ids: Vec<String>,

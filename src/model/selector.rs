@@ -2,6 +2,7 @@
 //!
 //! `,` binds tightest and means `or`; then `not`, `and`, `or`. The result has the inventory's order.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::Error;
@@ -93,9 +94,18 @@ impl Selector {
     /// The hosts it selects. Whatever it names must exist, and it must select something.
     pub fn select(&self, inventory: &Inventory) -> Result<Selection, SelectorError> {
         let chosen = evaluate::Evaluator::new(inventory).whole(&self.root, &self.text)?;
-        let hosts = inventory.hosts.iter().zip(chosen).filter(|(_, chosen)| *chosen);
-        Ok(Selection { hosts: hosts.map(|(host, _)| host.name.clone()).collect() })
+        Ok(Selection { hosts: names(inventory, &chosen).collect() })
     }
+
+    /// The hosts that it says by their name or role, also in a group: not those that it has by a chain, a region or a
+    /// label alone, or as what remains. It may name more than it selects.
+    pub fn naming(&self, inventory: &Inventory) -> BTreeSet<String> {
+        names(inventory, &evaluate::Evaluator::new(inventory).naming(&self.root)).collect()
+    }
+}
+
+fn names(inventory: &Inventory, chosen: &[bool]) -> impl Iterator<Item = String> {
+    inventory.hosts.iter().zip(chosen).filter(|(_, chosen)| **chosen).map(|(host, _)| host.name.clone())
 }
 
 impl fmt::Display for Selector {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::backup::{Backup, Item, KEYRINGS, Keys, Profile};
 use crate::model::facts::NodeConfig;
-use crate::model::inventory::{Role, ServiceId};
+use crate::model::inventory::{Host, Role, ServiceId};
 use crate::model::plan::{Action, Check, Needs, Shape, Stage, Step, Task};
 use crate::ops::BackupOf;
 use crate::ops::halt::task;
@@ -34,8 +34,8 @@ pub fn backup(scene: &Scene<'_>) -> Option<Backup> {
 }
 
 /// Whether a node has to be stopped for what is kept of it.
-pub fn is_sealed(scene: &Scene<'_>, role: Role) -> bool {
-    profiles(scene, role).iter().any(|profile| profile.is_sealed())
+pub fn is_sealed(scene: &Scene<'_>, host: &Host) -> bool {
+    profiles(scene, host).iter().any(|profile| profile.is_sealed())
 }
 
 /// Whether what is kept is what is usual for each role.
@@ -44,10 +44,11 @@ fn asks_for_none(asked: &BackupOf) -> bool {
 }
 
 /// What is kept of nodes.
-fn profiles(scene: &Scene<'_>, role: Role) -> Vec<Profile> {
+fn profiles(scene: &Scene<'_>, host: &Host) -> Vec<Profile> {
     let Some(asked) = &scene.request.backup else { return Vec::new() };
-    let profiles = if asks_for_none(asked) { Profile::of_role(role) } else { &asked.profiles };
-    let spared = |profile: &Profile| role == Role::Validator && profile.is_sealed() && !asked.named;
+    let profiles = if asks_for_none(asked) { Profile::of_role(host.role) } else { &asked.profiles };
+    let spared =
+        |profile: &Profile| host.role == Role::Validator && profile.is_sealed() && !asked.named.contains(&host.name);
     let of_node = profiles.iter().copied().filter(|profile| profile.is_of_node());
     let mut profiles: Vec<Profile> = of_node.filter(|profile| !spared(profile)).collect();
     profiles.sort_unstable();
@@ -71,7 +72,7 @@ fn items(scene: &Scene<'_>, member: &Member<'_>) -> Vec<Item> {
     };
     let cosmovisor = member.facts.is_some_and(|facts| facts.cosmovisor);
     let has = |profile: &Profile| *profile != Profile::Cosmovisor || cosmovisor;
-    profiles(scene, member.host.role).into_iter().filter(has).map(item).collect()
+    profiles(scene, member.host).into_iter().filter(has).map(item).collect()
 }
 
 fn roots(profile: Profile, member: &Member<'_>) -> BTreeMap<String, String> {
@@ -117,8 +118,7 @@ fn pattern(name: &str) -> String {
 
 /// Nodes without power first, then the least power: what goes wrong shows where it matters least.
 pub fn stages(scene: &Scene<'_>) -> Vec<Stage> {
-    let mut sealed: Vec<&Member<'_>> =
-        scene.members.iter().filter(|member| is_sealed(scene, member.host.role)).collect();
+    let mut sealed: Vec<&Member<'_>> = scene.members.iter().filter(|member| is_sealed(scene, member.host)).collect();
     sealed.sort_by_key(|member| (member.may_sign(), member.target.power));
     let seal = Stage {
         name: "seal".into(),

@@ -1,6 +1,6 @@
 //! What is asked of a planner and what it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::model::backup::Profile;
@@ -73,8 +73,8 @@ pub struct BackupOf {
     pub profiles: Vec<Profile>,
     /// Profiles of the inventory, by name.
     pub lists: Vec<String>,
-    /// Whether the hosts were named; a validator that wasn't is never stopped for it.
-    pub named: bool,
+    /// The hosts that were named; a validator that wasn't is never stopped for it.
+    pub named: BTreeSet<String>,
     /// Hosts that stream at once.
     pub parallel: usize,
     /// Streams from each of them.

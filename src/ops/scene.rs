@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
             Operation::Halt => false,
             Operation::CoordinatedRestart | Operation::ReviveWal | Operation::RestoreWal | Operation::Restore => true,
             Operation::Start => !facts.is_some_and(unit_runs),
-            Operation::Backup => backup::is_sealed(self, host.role) && facts.is_some_and(unit_runs),
+            Operation::Backup => backup::is_sealed(self, host) && facts.is_some_and(unit_runs),
         };
         Member { service, host, answer, facts, class, starts, target: self.target(service, facts, class) }
     }

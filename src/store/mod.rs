@@ -57,11 +57,15 @@ pub use verified::{Part, Verified};
 pub use verify::{Checked, Flaw};
 
 use crate::engine::{Clock, SystemClock};
-use crate::error::{Error, Result};
-use crate::model::snapshot::{FORMAT, SegmentEntry, is_bucket, of_our_format};
+use crate::error::{Error, Kind, Result};
+use crate::model::size::size;
+use crate::model::snapshot::{FORMAT, SegmentEntry, is_bucket, of_our_format, store_place};
 
 /// A manifest of half a million files has about 100 MB; no more than this is read of any.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
+
+/// What must be free on a store's disk before a node is stopped for a backup, bytes.
+const LEAST_FREE: u64 = 500_000_000;
 
 /// A store that is there.
 #[derive(Clone)]
@@ -73,6 +77,7 @@ pub struct Store {
 
 /// What a place holds: a bucket where it is the address of one, else a folder.
 fn objects(place: &Path) -> Result<Arc<dyn Objects>> {
+    store_place(place.to_owned()).map_err(Error::usage)?;
     match place.to_str().filter(|_| is_bucket(place)) {
         Some(address) => {
             let named =
@@ -104,6 +109,24 @@ impl Store {
     pub async fn may_be_at(place: &Path) -> Result<()> {
         let store = Self { objects: objects(place)?, clock: Arc::new(SystemClock), runtime: Handle::current() };
         if store.is_empty().await? { Ok(()) } else { Self::at(place).await.map(drop) }
+    }
+
+    /// Refuses a folder on a disk that is full: no node should stand still for a copy that nothing takes in.
+    pub fn has_room(place: &Path) -> Result<()> {
+        let there = place.ancestors().find(|folder| folder.is_dir()).filter(|_| !is_bucket(place));
+        let Some(disk) = there.and_then(|folder| rustix::fs::statvfs(folder).ok()) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free >= LEAST_FREE {
+            return Ok(());
+        }
+        let text = format!(
+            "{}: {} are free on its disk, {} at least are wanted",
+            place.display(),
+            size(free),
+            size(LEAST_FREE)
+        );
+        Err(Error::new(Kind::Refused, text)
+            .hint("make room (fleet snapshot prune) or name another store; nothing was changed"))
     }
 
     /// The store in these objects, which must be one.

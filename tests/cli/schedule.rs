@@ -156,11 +156,11 @@ fn neither_a_failed_ping_nor_metrics_that_cannot_be_written_fail_a_backup() {
 #[test]
 fn a_validator_that_is_not_named_is_never_stopped() {
     let (fleet, _sim) = Fleet::simulated(&Layout::with(&[50, 30, 20], 1));
-    append(&fleet, &CONFIG.replace("[\"config\"]", "[\"data\"]\nhosts = \"chain:virtengine\""));
+    append(&fleet, &CONFIG.replace("[\"config\"]", "[\"data\"]\nhosts = \"sentry-1 or chain:virtengine\""));
     fleet.run(&["schedule", "run-due", "--now", "config"]).says(0, &[]);
     let kept: Vec<Value> = snapshots(&fleet).into_iter().map(|mut one| one["host"].take()).collect();
     assert_eq!(kept, ["sentry-1"]);
-    fleet.edit("hosts = \"chain:virtengine\"", "hosts = \"val-3\"");
+    fleet.edit("hosts = \"sentry-1 or chain:virtengine\"", "hosts = \"val-3\"");
     fleet.run(&["schedule", "run-due", "--now", "config"]).says(0, &[]);
     assert_eq!(snapshots(&fleet).len(), 2);
     let text = fs::read_to_string(fleet.home().join("config.prom")).unwrap();

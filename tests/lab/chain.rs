@@ -30,7 +30,7 @@ impl Node {
     }
 
     /// Who signed the block at `height`.
-    fn signers(&self, height: u64) -> Option<BTreeSet<String>> {
+    pub fn signers(&self, height: u64) -> Option<BTreeSet<String>> {
         let commit = self.rpc(&format!("commit?height={height}"))?;
         let signatures = commit.pointer("/signed_header/commit/signatures")?.as_array()?.clone();
         let signed = signatures.iter().filter(|one| one["block_id_flag"].as_u64() == Some(SIGNED));

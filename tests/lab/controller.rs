@@ -44,7 +44,11 @@ impl Controller {
 
     /// Starts fleet in an environment of its own.
     pub fn start(&self, args: &[&str]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
+        self.start_as(Command::new(env!("CARGO_BIN_EXE_fleet")), args)
+    }
+
+    /// The same, started by something else.
+    pub fn start_as(&self, mut command: Command, args: &[&str]) -> Running {
         command.args(args).current_dir(self.home.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.home.path()).env("USER", "tester");
         command.env("XDG_STATE_HOME", self.path("state")).env("XDG_CACHE_HOME", self.path("cache"));

@@ -124,6 +124,17 @@ impl Node {
         }
     }
 
+    /// How long it stood still last, by systemd's times, ms: from the begin of the stop to that of the start.
+    pub fn down_ms(&self) -> u64 {
+        let names = ["ActiveExitTimestampMonotonic", "InactiveExitTimestampMonotonic"];
+        let said = self.host.inside(&["systemctl", "show", &self.unit, &format!("--property={}", names.join(","))]);
+        let at = |name: &str| {
+            let value = said.out.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            value.and_then(|value| value.parse::<u64>().ok()).unwrap_or_else(|| panic!("no {name}: {said}"))
+        };
+        (at(names[1]) - at(names[0])) / 1000
+    }
+
     /// Its unit is stopped by its own host, as by an operator.
     pub fn stop(&self) {
         self.host.inside(&["systemctl", "stop", &self.unit]);

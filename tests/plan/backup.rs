@@ -29,7 +29,7 @@ fn world(chain: &str, names: &[&str]) -> World {
         store,
         profiles,
         lists,
-        named: true,
+        named: names.iter().map(ToString::to_string).collect(),
         parallel: 4,
         streams: 4,
         rate: None,

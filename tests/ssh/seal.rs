@@ -138,3 +138,65 @@ fn databases_without_the_applications_own_are_not_cloned() {
     std::os::unix::fs::symlink(&data, &store).unwrap();
     call(&store, "may_clone");
 }
+
+#[test]
+fn what_would_be_copied_for_long_while_the_node_stands_still_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    put(&data, "state.db/all.bolt", "pages");
+    let short = |bytes: u64, shares: &str| {
+        output(&data, &format!("shares_blocks() {{ {shares}; }}\ncopied={bytes}\ncd \"$db_dir\" && is_short"))
+    };
+    assert!(short(4 << 30, "false").status.success() && short(5 << 30, "true").status.success());
+    let done = short(5 << 30, "false");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        !done.status.success() && said.contains("5368709120 bytes in ") && said.contains("halt the node first"),
+        "{said}"
+    );
+}
+
+/// A lock of a host: epoch and run, and whether it was released.
+type Held = (u64, &'static str, bool);
+
+/// A host's locks, and the settings of the script that go by them.
+fn locks(root: &Path, held: &[Held]) -> String {
+    for (epoch, run, released) in held {
+        put(root, &format!("locks/{epoch}/run"), &format!("{run}\n"));
+        if *released {
+            put(root, &format!("locks/{epoch}/released"), "");
+        }
+    }
+    let (locks, mark) = (root.join("locks"), root.join("mark"));
+    format!("locks={} mark={} unit=node.service run=R epoch=3\nread_uptime\n", locks.display(), mark.display())
+}
+
+/// When the node may be started again: the locks, for how many seconds it stands still, and whether it may.
+const AGAIN: [(&[Held], u64, bool); 5] = [
+    (&[(2, "Q", true), (3, "R", false)], 1, true),
+    (&[(2, "Q", true), (3, "R", false)], 290, true),
+    (&[(2, "Q", true), (3, "R", false)], 302, false),
+    (&[(3, "R", false), (10, "S", false)], 1, false),
+    (&[(3, "R", true)], 1, false),
+];
+
+#[test]
+fn the_host_starts_a_node_again_only_while_nobody_else_has_decided_and_for_five_minutes() {
+    for (held, seconds, may) in AGAIN {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let settings = locks(root, held);
+        put(root, "bin/systemctl", "#!/bin/sh\necho \"$*\" >>\"${0%/*}/called\"\n");
+        Command::new("chmod").arg("+x").arg(root.join("bin/systemctl")).status().unwrap();
+        // The shell that has stopped it is gone.
+        let guard = r#"sh -c : & wait $!; sh -c "$guard" guard "$!" "$unit" "$mark" "$locks" "$epoch""#;
+        let since = format!("echo $((uptime - {seconds})) >\"$mark\"");
+        call(root, &format!("{settings}{since}\nPATH={}/bin:$PATH\n{guard}", root.display()));
+        let called = fs::read_to_string(root.join("bin/called")).unwrap_or_default();
+        let wanted = if may { "start --no-block node.service\n" } else { "" };
+        assert_eq!((called.as_str(), root.join("mark").exists()), (wanted, !may), "{held:?} {seconds}");
+        // The shell itself asks the same.
+        let done = output(root, &format!("{settings}{since}\nmay_start_again"));
+        assert_eq!(done.status.success(), may, "{held:?} {seconds}: {}", String::from_utf8_lossy(&done.stdout));
+    }
+}

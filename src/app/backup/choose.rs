@@ -111,6 +111,9 @@ impl Chosen {
             (target.state_file.as_str(), "the signer's state is never restored"),
             (wal, "the write-ahead log belongs to the signer's state"),
             (&format!("{folder}/snapshots"), "the application's own snapshots are a profile of their own"),
+            (&format!("{folder}/**/LOCK"), "a database makes its lock anew"),
+            (&format!("{folder}/wasm/**/cache"), "the application makes it anew"),
+            (&format!("{folder}/**/*.fleet-*"), "fleet has set it aside"),
         ];
         for (path, reason) in never {
             if let Some(name) = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) {

@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::model::backup::{AT_ONCE, Profile};
 use crate::model::inventory::{Chain, rate};
 use crate::model::plan::{Operation, Plan};
-use crate::model::selector::select;
+use crate::model::selector::{Selector, select};
 use crate::ops::{BackupOf, Request};
 use crate::ssh::rate::Rate;
 use crate::store::Store;
@@ -47,11 +47,13 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
     let asked = Asked::named(&args.profile, &context.inventory)?;
     let scope = scope_of(&context.inventory, selector.as_deref(), &asked)?;
     let store = place(&args.store, &context.inventory)?;
+    let named = selector.as_deref().and_then(|text| Selector::parse(text).ok());
+    let named = named.map(|selector| selector.naming(&context.inventory)).unwrap_or_default();
     let asked = BackupOf {
         store: utf8(&store)?,
         profiles: asked.profiles,
         lists: asked.lists,
-        named: selector.as_deref().is_some_and(names_hosts),
+        named,
         parallel: args.parallel.or(context.inventory.backup.parallel).unwrap_or(AT_ONCE).get(),
         streams: args.streams.or(context.inventory.backup.streams).unwrap_or(AT_ONCE).get(),
         rate: match &args.limit_rate {
@@ -90,17 +92,12 @@ pub async fn back_up(context: &Context, args: &BackupArgs) -> Result<Option<Fini
     plan_and_run(context, chain, &request, &facts, (&args.confirm, None)).await
 }
 
-/// Whether a selector says more than which chain is meant, or that all are. Who is excepted isn't named.
-fn names_hosts(selector: &str) -> bool {
-    let words = selector.split(|c: char| c.is_whitespace() || "()".contains(c)).filter(|word| !word.is_empty());
-    words
-        .take_while(|word| *word != "not")
-        .any(|word| !word.starts_with("chain:") && !["and", "or", "all"].contains(&word))
-}
-
 /// Where a plan's copies go; `None` for a plan that makes none.
 pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Archive>>> {
     let Some(backup) = &plan.backup else { return Ok(None) };
+    if backup.items.iter().any(|item| item.profile.is_sealed()) {
+        Store::has_room(Path::new(&backup.store))?;
+    }
     let store = Store::at_or_new(Path::new(&backup.store)).await?;
     Ok(Some(Arc::new(Keeper {
         transport: Arc::clone(&context.transport),
@@ -115,24 +112,4 @@ pub async fn archive(context: &Context, plan: &Plan) -> Result<Option<Arc<dyn Ar
 fn utf8(path: &Path) -> Result<String> {
     let text = path.to_str().ok_or_else(|| Error::usage("--store: its path isn't UTF-8"))?;
     Ok(text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names_hosts;
-
-    #[test]
-    fn a_chain_alone_names_no_host() {
-        for (selector, names) in [
-            ("chain:virtengine", false),
-            ("(chain:virtengine) and (chain:virtengine)", false),
-            ("val-3", true),
-            ("chain:virtengine and role:validator", true),
-            ("all", false),
-            ("all and not sentry-1", false),
-            ("val-3 and not sentry-1", true),
-        ] {
-            assert_eq!(names_hosts(selector), names, "{selector}");
-        }
-    }
 }

@@ -17,6 +17,8 @@ struct Job {
     words: Vec<String>,
     /// Variables that decide where fleet keeps what it remembers.
     variables: Vec<(&'static str, String)>,
+    /// A file of variables beside the inventory, which need not be there: the keys of a bucket.
+    environment: String,
 }
 
 impl Job {
@@ -29,6 +31,7 @@ impl Job {
         Ok(Self {
             fleet: context.inventory.name.clone(),
             words: words.into(),
+            environment: text(&inventory.with_extension("env"))?.replace('%', "%%"),
             variables: ["XDG_STATE_HOME", "XDG_CACHE_HOME"].into_iter().filter_map(variable).collect(),
         })
     }
@@ -44,9 +47,10 @@ impl Job {
         let user = user.map(|user| format!("User={user}\n")).unwrap_or_default();
         // 75: another run works there, and what is due stays due. A stop waits until a node that fleet has stopped is
         // started again, and spares the programs that carry its links.
+        let environment = &self.environment;
         let service = format!(
             "{MARK}\n[Unit]\n{about}\n\n[Service]\nType=oneshot\nExecStart={command}\n{user}{variables}\
-             SuccessExitStatus=75\nKillMode=mixed\nTimeoutStopSec=5min\n"
+             EnvironmentFile=-{environment}\nSuccessExitStatus=75\nKillMode=mixed\nTimeoutStopSec=5min\n"
         );
         let timer = format!(
             "{MARK}\n[Unit]\n{about}\n\n[Timer]\nOnCalendar=*:0/5\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
@@ -195,14 +199,21 @@ mod tests {
 
     fn job() -> Job {
         let words = ["/opt/my fleet/100%", "-i", "/a$b/\"c\"'d", "schedule"].map(str::to_owned).into();
-        Job { fleet: "f".into(), words, variables: vec![("XDG_STATE_HOME", "/var/$x %y".into())] }
+        Job {
+            fleet: "f".into(),
+            words,
+            variables: vec![("XDG_STATE_HOME", "/var/$x %y".into())],
+            environment: "/etc/f.env".into(),
+        }
     }
 
     #[test]
     fn units_quote_what_systemd_would_expand() {
         let [service, timer] = job().units(None);
         let exec = r#"ExecStart="/opt/my fleet/100%%" "-i" "/a$$b/\"c\"'d" "schedule""#;
-        for line in [exec, r#"Environment="XDG_STATE_HOME=/var/$x %%y""#, "SuccessExitStatus=75"] {
+        for line in
+            [exec, r#"Environment="XDG_STATE_HOME=/var/$x %%y""#, "EnvironmentFile=-/etc/f.env", "SuccessExitStatus=75"]
+        {
             assert!(service.lines().any(|one| one == line), "no {line} in\n{service}");
         }
         assert!(service.starts_with(MARK) && timer.starts_with(MARK));

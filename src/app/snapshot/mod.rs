@@ -15,7 +15,7 @@ use crate::engine::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
 use crate::journal::new_id;
 use crate::model::inventory::Inventory;
-use crate::model::snapshot::is_bucket;
+use crate::model::snapshot::{is_bucket, store_place};
 use crate::store::{Hold, Purpose, Store};
 
 /// `fleet snapshot …`
@@ -57,6 +57,7 @@ pub fn place(args: &StoreArgs, inventory: &Inventory) -> Result<PathBuf> {
         Error::usage("no store is named")
             .hint("name one with --store DIR, or in the inventory: [backup] store = \"/srv/snapshots\"")
     })?;
+    let named = store_place(named).map_err(|flaw| Error::usage(format!("--store: {flaw}")))?;
     if is_bucket(&named) {
         return Ok(named);
     }

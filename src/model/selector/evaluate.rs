@@ -38,6 +38,39 @@ impl<'a> Evaluator<'a> {
         Err(SelectorError { suggestion, ..error_at(text, start, end - start, "no host matches".to_owned()) })
     }
 
+    /// The hosts that an expression says by name or role. Whatever is wrong in it names nobody.
+    pub(super) fn naming(&mut self, expression: &Expression) -> Flags {
+        let nobody = vec![false; self.inventory.hosts.len()];
+        match expression {
+            Expression::Not(_) => nobody,
+            Expression::And(parts) | Expression::Or(parts) => {
+                let named: Vec<Flags> = parts.iter().map(|part| self.naming(part)).collect();
+                named.into_iter().fold(nobody, |a, b| a.into_iter().zip(b).map(|(a, b)| a || b).collect())
+            }
+            Expression::Term(term) => match &term.names {
+                Names::Role(_) => self.hosts(&term.names).unwrap_or(nobody),
+                Names::Group(name) | Names::Bare(name) if self.inventory.host(name).is_none() => {
+                    // A pattern of which anything fits names nobody.
+                    let says = name.contains(char::is_alphanumeric);
+                    self.named_by_group(name).or_else(|| self.bare(name).ok().filter(|_| says)).unwrap_or(nobody)
+                }
+                Names::Bare(name) => self.bare(name).unwrap_or(nobody),
+                _ => nobody,
+            },
+        }
+    }
+
+    fn named_by_group(&mut self, name: &str) -> Option<Flags> {
+        let (name, text) = self.inventory.groups.get_key_value(name)?;
+        if self.open.len() == DEEPEST || self.open.contains(&name.as_str()) {
+            return None;
+        }
+        self.open.push(name);
+        let named = parse::parse(text).ok().map(|expression| self.naming(&expression));
+        self.open.pop();
+        named
+    }
+
     fn flags(&mut self, expression: &Expression, text: &str) -> Result<Flags, SelectorError> {
         match expression {
             Expression::Not(part) => Ok(self.flags(part, text)?.into_iter().map(|flag| !flag).collect()),

@@ -95,6 +95,34 @@ fn selects_in_the_order_of_the_inventory() {
 }
 
 #[test]
+fn who_is_said_by_name_or_role_is_named() {
+    let inventory = inventory();
+    for (text, named) in [
+        ("chain:main", ""),
+        ("all", ""),
+        ("*", ""),
+        ("region:eu-west,label:rack", ""),
+        ("all and not val-3", ""),
+        ("val-3", "val-3"),
+        ("val-[1-2]", "val-1 val-2"),
+        ("v*-2", "val-2"),
+        ("chain:main and role:validator", "val-1 val-2 val-3"),
+        ("sentry-1 or chain:main", "sentry-1"),
+        ("role:sentry,chain:main", "sentry-1 sentry-2"),
+        ("@canary", "val-3 sentry-1"),
+        ("canary", "val-3 sentry-1"),
+        ("@west", ""),
+        ("loop", "val-1"),
+        ("nobody or @none or val-1", "val-1"),
+    ] {
+        let hosts = Selector::parse(text).unwrap().naming(&inventory);
+        let mut wanted: Vec<&str> = named.split(' ').filter(|name| !name.is_empty()).collect();
+        wanted.sort_unstable();
+        assert_eq!(hosts.iter().collect::<Vec<_>>(), wanted, "{text}");
+    }
+}
+
+#[test]
 fn says_what_is_wrong_and_where() {
     for (selector, column, length, message, suggestion) in [
         ("", 1, 0, "a host, a group or a filter is missing here", ""),

@@ -59,6 +59,14 @@ may_clone() {
     fi
 }
 
+# A node that runs stands still while its files are copied: not for long. Where blocks are shared it takes no time.
+is_short() {
+    if [ "${copied:-0}" -le 4294967296 ] || shares_blocks; then return 0; fi
+    echo "$copied bytes in $db_dir are no tables that could be linked, and would be copied while the node stands still:" \
+        "halt the node first, have its data on xfs or btrfs, or keep the data of another node"
+    return 1
+}
+
 # The clone's folders, and links to the tables that are there already and not in the store: the stop only has to wait for
 # what has changed since. One that vanishes meanwhile is no mistake.
 link_tables() {
@@ -153,11 +161,13 @@ seal() {
     drop_old_clones
     [ -e "$clone/.sealed" ] && return 0
     drop_half
-    may_clone || { rm -rf "$clone"; return 1; }
-    link_tables || { rm -rf "$clone"; return 1; }
-    trap '' HUP PIPE INT TERM
     ran=
     systemctl is-active --quiet "$unit" && ran=1
+    may_clone || { rm -rf "$clone"; return 1; }
+    [ -z "$ran" ] || is_short || { rm -rf "$clone"; return 1; }
+    drop_later
+    link_tables || { rm -rf "$clone"; return 1; }
+    trap '' HUP PIPE INT TERM
     if [ -n "$ran" ]; then
         begin_guard || { echo "nothing could be written to $records"; rm -rf "$clone"; return 1; }
         systemctl stop "$unit" || { echo "systemctl stop failed"; systemctl start --no-block "$unit"; rm -rf "$mark" "$clone"; return 1; }
@@ -179,7 +189,6 @@ seal() {
         rm -f "$mark"
     fi
     [ "$code" = 0 ] || { echo "$problem" | tail -n 3; return 1; }
-    drop_later
 }
 
 # What an earlier try has left, but for the list of what is in the store.
