@@ -158,3 +158,44 @@ async fn an_operator_may_leave_while_the_snapshot_comes() {
     assert_eq!(ended, Ended::Done);
     assert_restored(&world, "resumed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_who_leaves_at_any_moment_leaves_no_half_restored_node_running() {
+    let mut left = 0;
+    for count in 0.. {
+        let world = World::new();
+        let (operator, interrupt) = watch::channel(Interrupt::None);
+        let journal = Journal::default();
+        let mut run = run(&world, &restore_data(), &journal, RunState::default(), interrupt);
+        let leave = async {
+            while journal.events().len() < count {
+                sleep(Duration::from_millis(1)).await;
+            }
+            operator.send(Interrupt::Gently(2)).unwrap();
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            ended = run.execute() => ended,
+            () = leave => unreachable!(),
+        };
+        let context = format!("left after {count} events: {ended:?}");
+        let hosts: Vec<(bool, bool)> =
+            world.state().hosts.values().map(|host| (host.swapped, host.running && host.starts > 0)).collect();
+        let without = hosts.contains(&(false, true));
+        assert!(!without || hosts.iter().all(|(swapped, _)| !swapped), "some go on with the old ones: {context}");
+        match ended {
+            Ended::Done if journal.events().len() < count => break,
+            Ended::Done => {}
+            Ended::Interrupted(2, _) => {
+                left += 1;
+                let (ended, _) = resume(&world, &restore_data(), &journal.events()).await;
+                assert_eq!(ended, Ended::Done, "{context}");
+            }
+            other => panic!("{other:?}: {context}"),
+        }
+        let state = world.state();
+        assert!(state.hosts.values().all(|host| host.swapped && host.running), "{context}");
+        assert_eq!(state.crimes, [""; 0], "{context}");
+    }
+    assert!(left > 10, "{left}");
+}

@@ -290,5 +290,10 @@ fn where_the_file_system_shares_blocks_the_clone_shares_them_with_the_databases(
     let manifest = &fleet.manifests()[0];
     assert!(paths(manifest).contains(&"data/application.db.blob"));
     fleet.fleet(&["snapshot", "verify", "--store", store.to_str().unwrap()]).exits(0);
+    // The folder of its databases is a mount, which can't be renamed: what is in it is exchanged.
+    let tip = lab.tip();
+    fleet.restore(&["latest", "sentry-1", "--yes"]).exits(0).says("sentry-1 restored from height");
+    node.wait_for_block_above(tip);
+    fleet.fleet(&["restore", "release", "sentry-1", "--yes"]).exits(0);
     drop(sharing);
 }
