@@ -1,5 +1,6 @@
 //! Restores: a snapshot comes while all run and nothing is locked; then all are stopped, all exchanged, all started.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::engine::{Ended, Interrupt};
@@ -136,21 +137,25 @@ async fn from_every_prefix_of_its_events_a_restore_comes_to_the_same_end() {
     assert!(count > 40, "{count}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_operator_may_leave_while_the_snapshot_comes() {
-    let world = World::new();
+/// Carries a restore out that the operator leaves at this moment.
+async fn left_at(world: &Arc<World>, journal: &Journal, moment: impl Future<Output = ()>) -> Ended {
     let (operator, interrupt) = watch::channel(Interrupt::None);
-    let journal = Journal::default();
-    let mut run = run(&world, &restore_data(), &journal, RunState::default(), interrupt);
+    let mut run = run(world, &restore_data(), journal, RunState::default(), interrupt);
     let leave = async {
-        sleep(Duration::from_secs(2)).await;
+        moment.await;
         operator.send(Interrupt::Gently(2)).unwrap();
         std::future::pending::<()>().await;
     };
-    let ended = tokio::select! {
+    tokio::select! {
         ended = run.execute() => ended,
         () = leave => unreachable!(),
-    };
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_may_leave_while_the_snapshot_comes() {
+    let (world, journal) = (World::new(), Journal::default());
+    let ended = left_at(&world, &journal, sleep(Duration::from_secs(2))).await;
     assert!(matches!(&ended, Ended::Interrupted(2, text) if text.contains("nothing was stopped")), "{ended:?}");
     assert!(world.now() < Duration::from_secs(4));
     assert_eq!((world.running().len(), world.locked().len()), (5, 0));
@@ -163,21 +168,13 @@ async fn an_operator_may_leave_while_the_snapshot_comes() {
 async fn an_operator_who_leaves_at_any_moment_leaves_no_half_restored_node_running() {
     let mut left = 0;
     for count in 0.. {
-        let world = World::new();
-        let (operator, interrupt) = watch::channel(Interrupt::None);
-        let journal = Journal::default();
-        let mut run = run(&world, &restore_data(), &journal, RunState::default(), interrupt);
-        let leave = async {
+        let (world, journal) = (World::new(), Journal::default());
+        let moment = async {
             while journal.events().len() < count {
                 sleep(Duration::from_millis(1)).await;
             }
-            operator.send(Interrupt::Gently(2)).unwrap();
-            std::future::pending::<()>().await;
         };
-        let ended = tokio::select! {
-            ended = run.execute() => ended,
-            () = leave => unreachable!(),
-        };
+        let ended = left_at(&world, &journal, moment).await;
         let context = format!("left after {count} events: {ended:?}");
         let hosts: Vec<(bool, bool)> =
             world.state().hosts.values().map(|host| (host.swapped, host.running && host.starts > 0)).collect();
