@@ -23,19 +23,23 @@ async fn any(store: &Store, text: &str) -> Result<String> {
         (Some(_), Some(host)) => return latest_of(store, &ids, host).await,
         _ => {}
     }
-    let ids: BTreeSet<String> = ids.into_iter().chain(store.lost().await?).collect();
+    let ids = all(store).await?;
     if ids.is_empty() {
         return Err(Error::usage(format!("there is no snapshot in {} yet", store.place())));
     }
     beginning(&ids, text, &store.place())
 }
 
+async fn all(store: &Store) -> Result<BTreeSet<String>> {
+    let mut ids = store.ids().await?;
+    ids.extend(store.lost().await?);
+    Ok(ids)
+}
+
 /// All that are meant; all there are where none is named. Those whose manifest is lost are among them.
 pub(super) async fn several(store: &Store, texts: &[String]) -> Result<BTreeSet<String>> {
     if texts.is_empty() {
-        let mut ids = store.ids().await?;
-        ids.extend(store.lost().await?);
-        return Ok(ids);
+        return all(store).await;
     }
     let mut ids = BTreeSet::new();
     for text in texts {

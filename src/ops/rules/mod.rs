@@ -175,12 +175,9 @@ pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
     }
     verdict.remarks.extend(fleet::who_votes(scene));
     verdict.remarks.extend(restore::behind(scene));
-    for finding in &mut verdict.findings {
-        if finding.severity == Severity::Refusal && scene.request.accept.contains(&finding.rule) {
-            finding.severity = Severity::Warning;
-            verdict.accepted.push(finding.rule.clone());
-        }
-    }
+    let (overruled, others) = split(verdict.findings, &scene.request.accept);
+    verdict.accepted = overruled.iter().map(|finding| finding.rule.clone()).collect();
+    verdict.findings = [overruled, others].concat();
     verdict.accepted.sort();
     verdict.accepted.dedup();
     sort(&mut verdict.findings);
